@@ -1,0 +1,1 @@
+//! Who gets a packet: rooms and targets. No I/O.

@@ -1,0 +1,1 @@
+//! Sockets, timers, the reactor and the hub.

@@ -1,0 +1,83 @@
+//! Every limit on input: default, unit, source. Nothing else in the crate names such a number.
+//!
+//! Sources: `socket.io` 4 where it has the limit ("JS"), else the reason beside the value.
+
+use std::time::Duration;
+
+/// Largest POST body and largest WebSocket message, bytes (JS `maxHttpBufferSize`).
+pub const MAX_HTTP_BUFFER_SIZE: usize = 1_000_000;
+/// Time between a pong and the next ping (JS `pingInterval`).
+pub const PING_INTERVAL: Duration = Duration::from_millis(25_000);
+/// Time for the pong (JS `pingTimeout`).
+pub const PING_TIMEOUT: Duration = Duration::from_millis(20_000);
+/// Largest ping option accepted: more is a mistake in the unit.
+pub const MAX_PING_OPTION: Duration = Duration::from_secs(600);
+/// Time for a connection to join its first namespace (JS `connectTimeout`).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(45_000);
+/// Time for an upgrade, from the probe's opening to the upgrade packet (JS `upgradeTimeout`).
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_millis(10_000);
+/// While an upgrade is probed, a waiting poll is let go this often (JS: `check` every 100 ms).
+pub const UPGRADE_NOOP_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a session that closes waits for a poll to tell it to (JS polling `closeTimeout`).
+pub const POLLING_CLOSE_TIMEOUT: Duration = Duration::from_millis(30_000);
+/// How long a WebSocket that sent its close frame waits for the peer's (RFC 6455, 7.1.1; JS `ws`).
+pub const WS_CLOSE_TIMEOUT: Duration = Duration::from_millis(30_000);
+
+/// Packets in one polling payload: far above what a client queues between two polls.
+pub const MAX_PAYLOAD_PACKETS: usize = 10_000;
+/// Attachments of one packet (JS parser 4.2.6 and later, `maxAttachments`).
+pub const MAX_ATTACHMENTS: usize = 10;
+/// All attachments of one packet together: this many times `MAX_HTTP_BUFFER_SIZE`.
+pub const MAX_ATTACHMENTS_SIZE_FACTOR: usize = 10;
+/// Time for all attachments of a packet: a head holds memory until they are there.
+pub const ATTACHMENTS_TIMEOUT: Duration = Duration::from_secs(60);
+/// Largest acknowledgement id: what a JavaScript number holds exactly.
+pub const MAX_ACK_ID: u64 = (1 << 53) - 1;
+/// Acknowledgements one socket may owe us at a time.
+pub const MAX_PENDING_ACKS: usize = 10_000;
+/// Namespaces one connection may join.
+pub const MAX_NAMESPACES: usize = 100;
+/// Longest namespace name, bytes.
+pub const MAX_NAMESPACE_NAME: usize = 1024;
+/// Nesting of JSON arrays and objects: deeper than any real message, shallow enough for any stack.
+pub const MAX_JSON_DEPTH: usize = 256;
+
+/// Largest head of an HTTP request, bytes (Node's `maxHeaderSize`).
+pub const MAX_REQUEST_HEAD: usize = 16 * 1024;
+/// Header fields of one request.
+pub const MAX_REQUEST_HEADERS: usize = 100;
+/// Time for a request head, from its first byte or the connection's opening.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request body.
+pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may stay open between two requests: longer than a ping interval, so that
+/// one polling client keeps one connection.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for the rest of a WebSocket message once its first byte came: a frame held half open holds memory.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Payload of a WebSocket control frame, bytes (RFC 6455, 5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// Bytes read from one socket before the others have their turn.
+pub const READ_BUDGET: usize = 64 * 1024;
+/// Connections accepted in one go before the sockets have their turn.
+pub const ACCEPT_BUDGET: usize = 64;
+
+/// An emit that waited resumes below this many refused bytes.
+pub const OUTBOX_LOW_WATER: usize = 64 * 1024;
+/// An awaited emit waits above this many refused bytes.
+pub const OUTBOX_HIGH_WATER: usize = 256 * 1024;
+/// Above this many refused bytes the policy acts (centrifuge closes a client at 1 MiB; we let one
+/// image of the largest default size and a burst behind it pass).
+pub const OUTBOX_LIMIT: usize = 8 * 1024 * 1024;
+/// An outbox that holds more than this within a turn is written at once.
+pub const OUTBOX_EAGER_WRITE: usize = 64 * 1024;
+
+/// Handlers of one socket that may run at a time.
+pub const MAX_RUNNING_HANDLERS: usize = 100;
+/// Undecoded events of one socket that wait for a handler to end, bytes.
+pub const MAX_QUEUED_BYTES: usize = 1024 * 1024;
+/// Events parked while the `connection` handler runs, count.
+pub const MAX_PARKED_EVENTS: usize = 100;
+/// Events parked while the `connection` handler runs, bytes.
+pub const MAX_PARKED_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,9 @@
+//! Tests of the crate through its public face: vectors, pairs on a virtual clock, properties.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
