@@ -1,0 +1,670 @@
+//! The reader: one pass over a JSON text, by recursion that the depth limit bounds.
+
+use super::number::{self, Number};
+use super::{JsonError, JsonErrorKind, ReadError, Sink, Text, scan};
+use crate::proto::limits::MAX_JSON_DEPTH;
+
+/// The member that makes an object an attachment's placeholder when its value is exactly `true`.
+const PLACEHOLDER: &[u8] = b"_placeholder";
+/// The placeholder's member that says which attachment.
+const NUM: &[u8] = b"num";
+
+/// What a reader allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// How deep arrays and objects may nest.
+    pub max_depth: usize,
+    /// How many attachments the packet has; `None` for a packet without: placeholders are then plain data.
+    pub attachments: Option<usize>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { max_depth: MAX_JSON_DEPTH, attachments: None }
+    }
+}
+
+/// What comes next in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+    /// The end of the array that [`Reader::open_array`] opened.
+    EndArray,
+}
+
+/// Reads one JSON text.
+///
+/// Either all of it with [`value`](Self::value), or an array element by element with
+/// [`open_array`](Self::open_array) and [`next_element`](Self::next_element); then [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    options: ReadOptions,
+    /// How many arrays and objects may still be opened within each other.
+    depth_left: usize,
+    /// Whether the opened array has given no element yet.
+    at_first: bool,
+    /// Holds a string while its escapes are resolved.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `text`.
+    pub fn new(text: &'a str, options: ReadOptions) -> Self {
+        Self { text, at: 0, options, depth_left: options.max_depth, at_first: false, scratch: Vec::new() }
+    }
+
+    /// How many bytes have been read.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Enters an array, whose elements [`next_element`](Self::next_element) then gives.
+    pub fn open_array(&mut self) -> Result<(), JsonError> {
+        self.expect(b'[')?;
+        self.descend()?;
+        self.at_first = true;
+        Ok(())
+    }
+
+    /// What the next element of the opened array is; reads nothing but blanks and the comma before it.
+    pub fn peek(&mut self) -> Result<Kind, JsonError> {
+        let mut byte = self.token()?;
+        // The comma stays, so that asking twice gives the same answer.
+        let before = self.at;
+        if byte == b',' && !self.at_first {
+            self.at += 1;
+            byte = self.token()?;
+            self.at = before;
+            if byte == b']' {
+                return Err(self.unexpected(byte));
+            }
+        }
+        match byte {
+            b'"' => Ok(Kind::String),
+            b'{' => Ok(Kind::Object),
+            b'[' => Ok(Kind::Array),
+            b']' => Ok(Kind::EndArray),
+            b'n' => Ok(Kind::Null),
+            b't' | b'f' => Ok(Kind::Boolean),
+            b'-' | b'0'..=b'9' => Ok(Kind::Number),
+            _ => Err(self.unexpected(byte)),
+        }
+    }
+
+    /// The next element of the opened array, or `None` at its end.
+    pub fn next_element<S: Sink>(&mut self, sink: &mut S) -> Result<Option<S::Value>, ReadError<S::Error>> {
+        if self.at_element()? { self.element(sink).map(Some) } else { Ok(None) }
+    }
+
+    /// The next element of the opened array, which has to be a string.
+    pub fn next_string(&mut self) -> Result<Text<'_>, JsonError> {
+        if !self.at_element()? {
+            return Err(JsonError { kind: JsonErrorKind::UnexpectedByte(b']'), offset: self.at - 1 });
+        }
+        self.expect(b'"')?;
+        self.string()
+    }
+
+    /// The elements of the opened array that are left, as an array of the sink that is not ended yet: the caller
+    /// ends it, or makes something else of it.
+    pub fn rest<S: Sink>(&mut self, sink: &mut S) -> Result<S::Array, ReadError<S::Error>> {
+        let mut array = sink.begin_array().map_err(ReadError::Sink)?;
+        while self.at_element()? {
+            let value = self.element(sink)?;
+            sink.push(&mut array, value).map_err(ReadError::Sink)?;
+        }
+        Ok(array)
+    }
+
+    /// One whole value.
+    pub fn value<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+        self.element(sink)
+    }
+
+    /// Checks that nothing but blanks is left.
+    pub fn finish(&mut self) -> Result<(), JsonError> {
+        self.skip_blanks();
+        match self.byte() {
+            None => Ok(()),
+            Some(byte) => Err(self.unexpected(byte)),
+        }
+    }
+
+    /// Steps over the comma to the next element of the opened array, or over its end.
+    fn at_element(&mut self) -> Result<bool, JsonError> {
+        let first = std::mem::replace(&mut self.at_first, false);
+        match self.token()? {
+            b']' => {
+                self.at += 1;
+                self.depth_left += 1;
+                Ok(false)
+            }
+            _ if first => Ok(true),
+            b',' => {
+                self.at += 1;
+                Ok(true)
+            }
+            byte => Err(self.unexpected(byte)),
+        }
+    }
+
+    fn element<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+        let value = match self.token()? {
+            b'"' => {
+                self.at += 1;
+                sink.string(self.string()?)
+            }
+            b'{' => return self.object(sink),
+            b'[' => return self.array(sink),
+            b'-' | b'0'..=b'9' => {
+                let number = self.number()?;
+                give_number(sink, number)
+            }
+            b't' => {
+                self.literal("true")?;
+                sink.boolean(true)
+            }
+            b'f' => {
+                self.literal("false")?;
+                sink.boolean(false)
+            }
+            b'n' => {
+                self.literal("null")?;
+                sink.null()
+            }
+            byte => return Err(self.unexpected(byte).into()),
+        };
+        value.map_err(ReadError::Sink)
+    }
+
+    fn array<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+        self.at += 1;
+        self.descend()?;
+        let mut array = sink.begin_array().map_err(ReadError::Sink)?;
+        if self.token()? == b']' {
+            self.at += 1;
+        } else {
+            loop {
+                let value = self.element(sink)?;
+                sink.push(&mut array, value).map_err(ReadError::Sink)?;
+                if !self.comma_or(b']')? {
+                    break;
+                }
+            }
+        }
+        self.depth_left += 1;
+        sink.end_array(array).map_err(ReadError::Sink)
+    }
+
+    fn object<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+        let start = self.at;
+        self.at += 1;
+        self.descend()?;
+        let mut object = sink.begin_object().map_err(ReadError::Sink)?;
+        let mut placeholder = Placeholder::default();
+        if self.token()? == b'}' {
+            self.at += 1;
+        } else {
+            loop {
+                self.member(sink, &mut object, &mut placeholder)?;
+                if !self.comma_or(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.depth_left += 1;
+        if !placeholder.is_one {
+            return sink.end_object(object).map_err(ReadError::Sink);
+        }
+        sink.discard_object(object);
+        let count = self.options.attachments.unwrap_or_default();
+        match placeholder.num.and_then(|num| num.as_index(count)) {
+            Some(index) => sink.attachment(index).map_err(ReadError::Sink),
+            None => {
+                Err(JsonError { kind: JsonErrorKind::InvalidPlaceholder { count }, offset: start }.into())
+            }
+        }
+    }
+
+    /// One member, noting what may make the object a placeholder. Every byte is read once, so that placeholders
+    /// nested in placeholders cost no more than other objects.
+    fn member<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        object: &mut S::Object,
+        placeholder: &mut Placeholder,
+    ) -> Result<(), ReadError<S::Error>> {
+        self.expect(b'"')?;
+        let counts = self.options.attachments.is_some();
+        let text = self.string()?;
+        let (is_mark, is_num) = match text.as_bytes() {
+            PLACEHOLDER => (counts, false),
+            NUM => (false, counts),
+            _ => (false, false),
+        };
+        let key = sink.key(object, text).map_err(ReadError::Sink)?;
+        self.expect(b':')?;
+        let next = self.token()?;
+        let value = if is_num && matches!(next, b'-' | b'0'..=b'9') {
+            let number = self.number()?;
+            placeholder.num = Some(number);
+            give_number(sink, number).map_err(ReadError::Sink)?
+        } else {
+            // The last of several members with one name counts.
+            if is_mark {
+                placeholder.is_one = next == b't';
+            } else if is_num {
+                placeholder.num = None;
+            }
+            self.element(sink)?
+        };
+        sink.insert(object, key, value).map_err(ReadError::Sink)
+    }
+
+    /// The string whose opening quote has just been read.
+    #[inline]
+    fn string(&mut self) -> Result<Text<'_>, JsonError> {
+        let start = self.at;
+        let plain = scan::plain(self.rest_of_bytes());
+        self.at += plain.len;
+        match self.byte() {
+            Some(b'"') => {
+                let text = self.text.get(start..self.at).unwrap_or_default();
+                self.at += 1;
+                Ok(if plain.ascii { Text::ascii(text) } else { Text::utf8(text) })
+            }
+            _ => self.string_with_escapes(start, plain.ascii),
+        }
+    }
+
+    fn string_with_escapes(&mut self, start: usize, mut ascii: bool) -> Result<Text<'_>, JsonError> {
+        self.scratch.clear();
+        let mut begin = start;
+        let mut has_lone_surrogate = false;
+        loop {
+            let plain = self.text.as_bytes().get(begin..self.at).unwrap_or_default();
+            self.scratch.extend_from_slice(plain);
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    let escaped = self.escape()?;
+                    ascii &= escaped < 0x80;
+                    has_lone_surrogate |= push_code_point(&mut self.scratch, escaped);
+                }
+                Some(byte) => return Err(self.error(JsonErrorKind::ControlCharacter(byte))),
+                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
+            }
+            begin = self.at;
+            let plain = scan::plain(self.rest_of_bytes());
+            ascii &= plain.ascii;
+            self.at += plain.len;
+        }
+        self.at += 1;
+        if has_lone_surrogate {
+            return Ok(Text::wtf8(&self.scratch));
+        }
+        // Pieces of UTF-8 and whole characters make UTF-8.
+        let text = std::str::from_utf8(&self.scratch).unwrap_or_default();
+        Ok(if ascii { Text::ascii(text) } else { Text::utf8(text) })
+    }
+
+    /// The escape at the reader's place: a code point, which is a surrogate if it stands alone.
+    fn escape(&mut self) -> Result<u32, JsonError> {
+        let start = self.at;
+        let letter = self.text.as_bytes().get(start + 1).copied();
+        self.at += 2;
+        let code = match letter {
+            Some(letter @ (b'"' | b'\\' | b'/')) => u32::from(letter),
+            Some(b'b') => 0x08,
+            Some(b'f') => 0x0c,
+            Some(b'n') => 0x0a,
+            Some(b'r') => 0x0d,
+            Some(b't') => 0x09,
+            Some(b'u') => return self.unicode_escape(start),
+            Some(_) => return Err(JsonError { kind: JsonErrorKind::InvalidEscape, offset: start }),
+            None => return Err(JsonError { kind: JsonErrorKind::UnexpectedEnd, offset: start + 1 }),
+        };
+        Ok(code)
+    }
+
+    /// The four digits after `\u`, and the second half of a pair when they are the first.
+    fn unicode_escape(&mut self, start: usize) -> Result<u32, JsonError> {
+        let invalid = JsonError { kind: JsonErrorKind::InvalidEscape, offset: start };
+        let high = self.four_hex_digits(self.at).ok_or(invalid)?;
+        self.at += 4;
+        if !(0xd800..0xdc00).contains(&high) {
+            return Ok(high);
+        }
+        let follows = self.text.as_bytes().get(self.at..self.at + 2) == Some(b"\\u");
+        let low = if follows { self.four_hex_digits(self.at + 2) } else { None };
+        match low {
+            Some(low) if (0xdc00..0xe000).contains(&low) => {
+                self.at += 6;
+                Ok(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))
+            }
+            // Alone; what follows is read on its own.
+            _ => Ok(high),
+        }
+    }
+
+    fn four_hex_digits(&self, at: usize) -> Option<u32> {
+        let digits = self.text.as_bytes().get(at..at + 4)?;
+        digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
+    }
+
+    fn number(&mut self) -> Result<Number, JsonError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        match number::read(rest) {
+            Ok((number, len)) => {
+                self.at += len;
+                Ok(number)
+            }
+            Err((kind, offset)) => Err(JsonError { kind, offset: self.at + offset }),
+        }
+    }
+
+    fn literal(&mut self, word: &str) -> Result<(), JsonError> {
+        for expected in word.bytes() {
+            match self.byte() {
+                Some(byte) if byte == expected => self.at += 1,
+                Some(byte) => return Err(self.unexpected(byte)),
+                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps over a comma (true) or over `end` (false).
+    fn comma_or(&mut self, end: u8) -> Result<bool, JsonError> {
+        match self.token()? {
+            b',' => {
+                self.at += 1;
+                Ok(true)
+            }
+            byte if byte == end => {
+                self.at += 1;
+                Ok(false)
+            }
+            byte => Err(self.unexpected(byte)),
+        }
+    }
+
+    fn descend(&mut self) -> Result<(), JsonError> {
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(JsonError {
+            kind: JsonErrorKind::TooDeep { limit: self.options.max_depth },
+            offset: self.at - 1,
+        })?;
+        Ok(())
+    }
+
+    fn expect(&mut self, expected: u8) -> Result<(), JsonError> {
+        let byte = self.token()?;
+        if byte != expected {
+            return Err(self.unexpected(byte));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The next byte that is no blank; it stays.
+    #[inline]
+    fn token(&mut self) -> Result<u8, JsonError> {
+        match self.byte() {
+            Some(byte) if byte > b' ' => Ok(byte),
+            _ => {
+                self.skip_blanks();
+                self.byte().ok_or(self.error(JsonErrorKind::UnexpectedEnd))
+            }
+        }
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest_of_bytes(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn unexpected(&self, byte: u8) -> JsonError {
+        self.error(JsonErrorKind::UnexpectedByte(byte))
+    }
+
+    fn error(&self, kind: JsonErrorKind) -> JsonError {
+        JsonError { kind, offset: self.at }
+    }
+}
+
+/// What has been seen of an object that may be an attachment's placeholder.
+#[derive(Default)]
+struct Placeholder {
+    is_one: bool,
+    num: Option<Number>,
+}
+
+fn give_number<S: Sink>(sink: &mut S, number: Number) -> Result<S::Value, S::Error> {
+    match number {
+        Number::Integer(value) => sink.integer(value),
+        Number::Unsigned(value) => sink.unsigned(value),
+        Number::Float(value) => sink.float(value),
+    }
+}
+
+/// Appends a code point, and says whether it is a surrogate.
+fn push_code_point(out: &mut Vec<u8>, code: u32) -> bool {
+    if let Some(character) = char::from_u32(code) {
+        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        return false;
+    }
+    // WTF-8: a surrogate in the three bytes that UTF-8 has for its range; each part fits its byte.
+    let low = |shift: u32| (code >> shift & 0x3f).to_le_bytes()[0];
+    out.extend_from_slice(&[0xe0 | (code >> 12).to_le_bytes()[0], 0x80 | low(6), 0x80 | low(0)]);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Tree;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read_with(text: &str, attachments: Option<usize>) -> Result<Value, JsonError> {
+        let mut reader = Reader::new(text, ReadOptions { attachments, ..ReadOptions::default() });
+        let value = match reader.value(&mut Tree) {
+            Ok(value) => value,
+            Err(ReadError::Json(error)) => return Err(error),
+        };
+        reader.finish().map(|()| value)
+    }
+
+    fn read(text: &str) -> Result<Value, JsonError> {
+        read_with(text, None)
+    }
+
+    fn error(text: &str) -> (JsonErrorKind, usize) {
+        let error = read(text).expect_err(text);
+        (error.kind, error.offset)
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let text =
+            " {\"a\" : [ 1 , -2.5 , true , false , null , \"x\" , [ ] , { } ] ,\"b\":{\"c\":\"d\"}}\r\n\t";
+        assert_eq!(read(text), Ok(serde_json::from_str(text).unwrap()));
+    }
+
+    #[test]
+    fn escapes_become_their_characters() {
+        let text = r#""\"\\\/\b\f\n\r\t\u0041\u00e9\u20ac\ud83d\uDE00é""#;
+        assert_eq!(read(text), Ok(json!("\"\\/\u{8}\u{c}\n\r\tAé€😀é")));
+    }
+
+    #[test]
+    fn lone_surrogates_are_kept_apart() {
+        for (text, bytes) in [
+            (r#"["\ud83d"]"#, &b"\xed\xa0\xbd"[..]),
+            (r#"["\ude00\ud83d"]"#, b"\xed\xb8\x80\xed\xa0\xbd"),
+            (r#"["\ud83d\ud83d\ude00"]"#, b"\xed\xa0\xbd\xf0\x9f\x98\x80"),
+            (r#"["\ud83d\u0041"]"#, b"\xed\xa0\xbdA"),
+        ] {
+            let mut reader = Reader::new(text, ReadOptions::default());
+            reader.open_array().unwrap();
+            let string = reader.next_string().unwrap();
+            assert_eq!((string.as_bytes(), string.as_str()), (bytes, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_grammar_forbids_is_refused_at_its_place() {
+        use JsonErrorKind::{ControlCharacter, InvalidEscape, InvalidNumber, UnexpectedByte, UnexpectedEnd};
+        for (text, kind, offset) in [
+            ("", UnexpectedEnd, 0),
+            ("  ", UnexpectedEnd, 2),
+            ("[", UnexpectedEnd, 1),
+            ("[1", UnexpectedEnd, 2),
+            ("[1,]", UnexpectedByte(b']'), 3),
+            ("[,1]", UnexpectedByte(b','), 1),
+            ("[1 2]", UnexpectedByte(b'2'), 3),
+            ("[1}", UnexpectedByte(b'}'), 2),
+            ("{\"a\"}", UnexpectedByte(b'}'), 4),
+            ("{\"a\":1,}", UnexpectedByte(b'}'), 7),
+            ("{a:1}", UnexpectedByte(b'a'), 1),
+            ("{1:1}", UnexpectedByte(b'1'), 1),
+            ("nul", UnexpectedEnd, 3),
+            ("nulL", UnexpectedByte(b'L'), 3),
+            ("NaN", UnexpectedByte(b'N'), 0),
+            ("Infinity", UnexpectedByte(b'I'), 0),
+            ("-Infinity", InvalidNumber, 1),
+            ("1 x", UnexpectedByte(b'x'), 2),
+            ("[1]]", UnexpectedByte(b']'), 3),
+            ("\u{feff}1", UnexpectedByte(0xef), 0),
+            ("\u{a0}1", UnexpectedByte(0xc2), 0),
+            ("\u{c}1", UnexpectedByte(0x0c), 0),
+            ("\"a", UnexpectedEnd, 2),
+            ("\"a\n\"", ControlCharacter(b'\n'), 2),
+            ("\"\\n\u{1}\"", ControlCharacter(1), 3),
+            ("\"\\", UnexpectedEnd, 2),
+            ("\"\\x\"", InvalidEscape, 1),
+            ("\"\\u12\"", InvalidEscape, 1),
+            ("\"\\u12g4\"", InvalidEscape, 1),
+            ("\"\\u+123\"", InvalidEscape, 1),
+            ("// x", UnexpectedByte(b'/'), 0),
+            ("'a'", UnexpectedByte(b'\''), 0),
+        ] {
+            assert_eq!(error(text), (kind, offset), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_costs_no_stack_beyond() {
+        let limit = MAX_JSON_DEPTH;
+        assert!(read(&format!("{}{}", "[".repeat(limit), "]".repeat(limit))).is_ok());
+        assert_eq!(error(&"[".repeat(100_000)), (JsonErrorKind::TooDeep { limit }, limit));
+        assert_eq!(error(&"{\"a\":".repeat(100_000)), (JsonErrorKind::TooDeep { limit }, limit * 5));
+        // Siblings do not add up.
+        assert!(read(&format!("[{}0]", "[],{},".repeat(1000))).is_ok());
+    }
+
+    #[test]
+    fn the_last_of_several_members_with_one_name_counts() {
+        assert_eq!(read(r#"{"a":1,"b":2,"a":3}"#), Ok(json!({"a": 3, "b": 2})));
+    }
+
+    #[test]
+    fn placeholders_become_attachments() {
+        let text = r#"[{"_placeholder":true,"num":1},{"a":{"num":0,"x":[{}],"_placeholder":true}}]"#;
+        assert_eq!(read_with(text, Some(2)), Ok(json!([{"attachment": 1}, {"a": {"attachment": 0}}])));
+        assert_eq!(read_with(text, None), Ok(serde_json::from_str(text).unwrap()));
+    }
+
+    #[test]
+    fn what_is_not_exactly_a_placeholder_is_data() {
+        for text in [
+            r#"{"_placeholder":1,"num":0}"#,
+            r#"{"_placeholder":"true","num":0}"#,
+            r#"{"_placeholder":false,"num":9}"#,
+            r#"{"_placeholder":true,"num":9,"_placeholder":false}"#,
+            r#"{"placeholder":true,"num":9}"#,
+            r#"{"num":0}"#,
+        ] {
+            assert_eq!(read_with(text, Some(1)), Ok(serde_json::from_str(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_names_an_attachment_that_is_there() {
+        let kind = JsonErrorKind::InvalidPlaceholder { count: 2 };
+        for num in ["2", "-1", "0.5", "\"0\"", "null", "true", "[0]", "1e300", "0,\"num\":\"0\""] {
+            let text = format!("[0,{{\"_placeholder\":true,\"num\":{num}}}]");
+            assert_eq!(read_with(&text, Some(2)), Err(JsonError { kind, offset: 3 }), "{num}");
+        }
+        assert_eq!(read_with("{\"_placeholder\":true}", Some(2)), Err(JsonError { kind, offset: 0 }));
+        for num in ["1", "1.0", "10e-1", "7,\"num\":1"] {
+            let text = format!("{{\"_placeholder\":true,\"num\":{num}}}");
+            assert_eq!(read_with(&text, Some(2)), Ok(json!({"attachment": 1})), "{num}");
+        }
+    }
+
+    #[test]
+    fn placeholders_within_placeholders_are_read_once() {
+        let depth = MAX_JSON_DEPTH;
+        let text =
+            format!("{}0{}", "{\"_placeholder\":true,\"num\":0,\"x\":".repeat(depth), "}".repeat(depth));
+        assert_eq!(read_with(&text, Some(1)), Ok(json!({"attachment": 0})));
+    }
+
+    #[test]
+    fn an_array_is_read_element_by_element() {
+        let mut reader = Reader::new(" [ \"name\" , 1 ,[2]]  ", ReadOptions::default());
+        reader.open_array().unwrap();
+        assert_eq!(reader.peek(), Ok(Kind::String));
+        assert_eq!(reader.next_string().unwrap().as_str(), Some("name"));
+        assert_eq!((reader.peek(), reader.peek()), (Ok(Kind::Number), Ok(Kind::Number)));
+        assert_eq!(reader.next_element(&mut Tree).unwrap(), Some(json!(1)));
+        assert_eq!(reader.peek(), Ok(Kind::Array));
+        assert_eq!(reader.rest(&mut Tree).unwrap(), vec![json!([2])]);
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_array_ends_at_once() {
+        let mut reader = Reader::new("[]", ReadOptions::default());
+        reader.open_array().unwrap();
+        assert_eq!(reader.peek(), Ok(Kind::EndArray));
+        assert_eq!(reader.next_element(&mut Tree).unwrap(), None);
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn an_opened_array_keeps_the_grammar() {
+        for text in ["[1,]", "[,1]", "[1 2]", "[1", "[1}", "[", "[1,,2]"] {
+            let mut reader = Reader::new(text, ReadOptions::default());
+            reader.open_array().unwrap();
+            assert!(reader.rest(&mut Tree).is_err(), "{text}");
+        }
+        let mut reader = Reader::new("[1,]", ReadOptions::default());
+        reader.open_array().unwrap();
+        reader.next_element(&mut Tree).unwrap();
+        assert!(reader.peek().is_err());
+        assert!(Reader::new("{}", ReadOptions::default()).open_array().is_err());
+    }
+}
