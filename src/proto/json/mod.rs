@@ -3,11 +3,13 @@
 //! The reader is strict, bounded in depth and linear in its input whatever that is. It also puts Socket.IO's
 //! attachments in place: an object `{"_placeholder":true,"num":n}` becomes the sink's attachment `n`.
 
+mod cursor;
 mod error;
 mod number;
 mod reader;
 mod scan;
 mod sink;
+mod string;
 mod text;
 #[cfg(test)]
 pub(crate) mod tree;

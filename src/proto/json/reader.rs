@@ -1,7 +1,8 @@
 //! The reader: one pass over a JSON text, by recursion that the depth limit bounds.
 
-use super::number::{self, Number};
-use super::{JsonError, JsonErrorKind, ReadError, Sink, Text, scan};
+use super::cursor::Cursor;
+use super::number::Number;
+use super::{JsonError, JsonErrorKind, ReadError, Sink, Text};
 use crate::proto::limits::MAX_JSON_DEPTH;
 
 /// The member that makes an object an attachment's placeholder when its value is exactly `true`.
@@ -49,31 +50,36 @@ pub enum Kind {
 /// [`open_array`](Self::open_array) and [`next_element`](Self::next_element); then [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+    cursor: Cursor<'a>,
     options: ReadOptions,
     /// How many arrays and objects may still be opened within each other.
     depth_left: usize,
     /// Whether the opened array has given no element yet.
     at_first: bool,
     /// Holds a string while its escapes are resolved.
-    pub(super) scratch: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `text`.
     pub fn new(text: &'a str, options: ReadOptions) -> Self {
-        Self { text, at: 0, options, depth_left: options.max_depth, at_first: false, scratch: Vec::new() }
+        Self {
+            cursor: Cursor { text, at: 0 },
+            options,
+            depth_left: options.max_depth,
+            at_first: false,
+            scratch: Vec::new(),
+        }
     }
 
     /// How many bytes have been read.
     pub fn offset(&self) -> usize {
-        self.at
+        self.cursor.at
     }
 
     /// Enters an array, whose elements [`next_element`](Self::next_element) then gives.
     pub fn open_array(&mut self) -> Result<(), JsonError> {
-        self.expect(b'[')?;
+        self.cursor.expect(b'[')?;
         self.descend()?;
         self.at_first = true;
         Ok(())
@@ -81,15 +87,15 @@ impl<'a> Reader<'a> {
 
     /// What the next element of the opened array is; reads nothing but blanks and the comma before it.
     pub fn peek(&mut self) -> Result<Kind, JsonError> {
-        let mut byte = self.token()?;
+        let mut byte = self.cursor.token()?;
         // The comma stays, so that asking twice gives the same answer.
-        let before = self.at;
+        let before = self.cursor.at;
         if byte == b',' && !self.at_first {
-            self.at += 1;
-            byte = self.token()?;
-            self.at = before;
+            self.cursor.at += 1;
+            byte = self.cursor.token()?;
+            self.cursor.at = before;
             if byte == b']' {
-                return Err(self.unexpected(byte));
+                return Err(self.cursor.unexpected(byte));
             }
         }
         match byte {
@@ -100,7 +106,7 @@ impl<'a> Reader<'a> {
             b'n' => Ok(Kind::Null),
             b't' | b'f' => Ok(Kind::Boolean),
             b'-' | b'0'..=b'9' => Ok(Kind::Number),
-            _ => Err(self.unexpected(byte)),
+            _ => Err(self.cursor.unexpected(byte)),
         }
     }
 
@@ -112,10 +118,10 @@ impl<'a> Reader<'a> {
     /// The next element of the opened array, which has to be a string.
     pub fn next_string(&mut self) -> Result<Text<'_>, JsonError> {
         if !self.at_element()? {
-            return Err(JsonError { kind: JsonErrorKind::UnexpectedByte(b']'), offset: self.at - 1 });
+            return Err(JsonError { kind: JsonErrorKind::UnexpectedByte(b']'), offset: self.cursor.at - 1 });
         }
-        self.expect(b'"')?;
-        self.string()
+        self.cursor.expect(b'"')?;
+        self.cursor.string(&mut self.scratch)
     }
 
     /// The elements of the opened array that are left, as an array of the sink that is not ended yet: the caller
@@ -136,71 +142,71 @@ impl<'a> Reader<'a> {
 
     /// Checks that nothing but blanks is left.
     pub fn finish(&mut self) -> Result<(), JsonError> {
-        self.skip_blanks();
-        match self.byte() {
+        self.cursor.skip_blanks();
+        match self.cursor.byte() {
             None => Ok(()),
-            Some(byte) => Err(self.unexpected(byte)),
+            Some(byte) => Err(self.cursor.unexpected(byte)),
         }
     }
 
     /// Steps over the comma to the next element of the opened array, or over its end.
     fn at_element(&mut self) -> Result<bool, JsonError> {
         let first = std::mem::replace(&mut self.at_first, false);
-        match self.token()? {
+        match self.cursor.token()? {
             b']' => {
-                self.at += 1;
+                self.cursor.at += 1;
                 self.depth_left += 1;
                 Ok(false)
             }
             _ if first => Ok(true),
             b',' => {
-                self.at += 1;
+                self.cursor.at += 1;
                 Ok(true)
             }
-            byte => Err(self.unexpected(byte)),
+            byte => Err(self.cursor.unexpected(byte)),
         }
     }
 
     fn element<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
-        let value = match self.token()? {
+        let value = match self.cursor.token()? {
             b'"' => {
-                self.at += 1;
-                sink.string(self.string()?)
+                self.cursor.at += 1;
+                sink.string(self.cursor.string(&mut self.scratch)?)
             }
             b'{' => return self.object(sink),
             b'[' => return self.array(sink),
             b'-' | b'0'..=b'9' => {
-                let number = self.number()?;
+                let number = self.cursor.number()?;
                 give_number(sink, number)
             }
             b't' => {
-                self.literal("true")?;
+                self.cursor.literal("true")?;
                 sink.boolean(true)
             }
             b'f' => {
-                self.literal("false")?;
+                self.cursor.literal("false")?;
                 sink.boolean(false)
             }
             b'n' => {
-                self.literal("null")?;
+                self.cursor.literal("null")?;
                 sink.null()
             }
-            byte => return Err(self.unexpected(byte).into()),
+            byte => return Err(self.cursor.unexpected(byte).into()),
         };
         value.map_err(ReadError::Sink)
     }
 
     fn array<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
-        self.at += 1;
+        self.cursor.at += 1;
         self.descend()?;
         let mut array = sink.begin_array().map_err(ReadError::Sink)?;
-        if self.token()? == b']' {
-            self.at += 1;
+        if self.cursor.token()? == b']' {
+            self.cursor.at += 1;
         } else {
             loop {
                 let value = self.element(sink)?;
                 sink.push(&mut array, value).map_err(ReadError::Sink)?;
-                if !self.comma_or(b']')? {
+                if !self.cursor.comma_or(b']')? {
                     break;
                 }
             }
@@ -210,17 +216,17 @@ impl<'a> Reader<'a> {
     }
 
     fn object<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
-        let start = self.at;
-        self.at += 1;
+        let start = self.cursor.at;
+        self.cursor.at += 1;
         self.descend()?;
         let mut object = sink.begin_object().map_err(ReadError::Sink)?;
         let mut placeholder = Placeholder::default();
-        if self.token()? == b'}' {
-            self.at += 1;
+        if self.cursor.token()? == b'}' {
+            self.cursor.at += 1;
         } else {
             loop {
                 self.member(sink, &mut object, &mut placeholder)?;
-                if !self.comma_or(b'}')? {
+                if !self.cursor.comma_or(b'}')? {
                     break;
                 }
             }
@@ -247,19 +253,19 @@ impl<'a> Reader<'a> {
         object: &mut S::Object,
         placeholder: &mut Placeholder,
     ) -> Result<(), ReadError<S::Error>> {
-        self.expect(b'"')?;
+        self.cursor.expect(b'"')?;
         let counts = self.options.attachments.is_some();
-        let text = self.string()?;
+        let text = self.cursor.string(&mut self.scratch)?;
         let (is_mark, is_num) = match text.as_bytes() {
             PLACEHOLDER => (counts, false),
             NUM => (false, counts),
             _ => (false, false),
         };
         let key = sink.key(object, text).map_err(ReadError::Sink)?;
-        self.expect(b':')?;
-        let next = self.token()?;
+        self.cursor.expect(b':')?;
+        let next = self.cursor.token()?;
         let value = if is_num && matches!(next, b'-' | b'0'..=b'9') {
-            let number = self.number()?;
+            let number = self.cursor.number()?;
             placeholder.num = Some(number);
             give_number(sink, number).map_err(ReadError::Sink)?
         } else {
@@ -274,183 +280,12 @@ impl<'a> Reader<'a> {
         sink.insert(object, key, value).map_err(ReadError::Sink)
     }
 
-    /// The string whose opening quote has just been read.
-    #[inline]
-    fn string(&mut self) -> Result<Text<'_>, JsonError> {
-        let start = self.at;
-        let plain = scan::plain(self.rest_of_bytes());
-        self.at += plain.len;
-        match self.byte() {
-            Some(b'"') => {
-                let text = self.text.get(start..self.at).unwrap_or_default();
-                self.at += 1;
-                Ok(if plain.ascii { Text::ascii(text) } else { Text::utf8(text) })
-            }
-            _ => self.string_with_escapes(start, plain.ascii),
-        }
-    }
-
-    fn string_with_escapes(&mut self, start: usize, mut ascii: bool) -> Result<Text<'_>, JsonError> {
-        self.scratch.clear();
-        let mut begin = start;
-        let mut has_lone_surrogate = false;
-        loop {
-            let plain = self.text.as_bytes().get(begin..self.at).unwrap_or_default();
-            self.scratch.extend_from_slice(plain);
-            match self.byte() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    let escaped = self.escape()?;
-                    ascii &= escaped < 0x80;
-                    has_lone_surrogate |= push_code_point(&mut self.scratch, escaped);
-                }
-                Some(byte) => return Err(self.error(JsonErrorKind::ControlCharacter(byte))),
-                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
-            }
-            begin = self.at;
-            let plain = scan::plain(self.rest_of_bytes());
-            ascii &= plain.ascii;
-            self.at += plain.len;
-        }
-        self.at += 1;
-        if has_lone_surrogate {
-            return Ok(Text::wtf8(&self.scratch));
-        }
-        // Pieces of UTF-8 and whole characters make UTF-8.
-        let text = std::str::from_utf8(&self.scratch).unwrap_or_default();
-        Ok(if ascii { Text::ascii(text) } else { Text::utf8(text) })
-    }
-
-    /// The escape at the reader's place: a code point, which is a surrogate if it stands alone.
-    fn escape(&mut self) -> Result<u32, JsonError> {
-        let start = self.at;
-        let letter = self.text.as_bytes().get(start + 1).copied();
-        self.at += 2;
-        let code = match letter {
-            Some(letter @ (b'"' | b'\\' | b'/')) => u32::from(letter),
-            Some(b'b') => 0x08,
-            Some(b'f') => 0x0c,
-            Some(b'n') => 0x0a,
-            Some(b'r') => 0x0d,
-            Some(b't') => 0x09,
-            Some(b'u') => return self.unicode_escape(start),
-            Some(_) => return Err(JsonError { kind: JsonErrorKind::InvalidEscape, offset: start }),
-            None => return Err(JsonError { kind: JsonErrorKind::UnexpectedEnd, offset: start + 1 }),
-        };
-        Ok(code)
-    }
-
-    /// The four digits after `\u`, and the second half of a pair when they are the first.
-    fn unicode_escape(&mut self, start: usize) -> Result<u32, JsonError> {
-        let invalid = JsonError { kind: JsonErrorKind::InvalidEscape, offset: start };
-        let high = self.four_hex_digits(self.at).ok_or(invalid)?;
-        self.at += 4;
-        if !(0xd800..0xdc00).contains(&high) {
-            return Ok(high);
-        }
-        let follows = self.text.as_bytes().get(self.at..self.at + 2) == Some(b"\\u");
-        let low = if follows { self.four_hex_digits(self.at + 2) } else { None };
-        match low {
-            Some(low) if (0xdc00..0xe000).contains(&low) => {
-                self.at += 6;
-                Ok(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))
-            }
-            // Alone; what follows is read on its own.
-            _ => Ok(high),
-        }
-    }
-
-    fn four_hex_digits(&self, at: usize) -> Option<u32> {
-        let digits = self.text.as_bytes().get(at..at + 4)?;
-        digits.iter().try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
-    }
-
-    fn number(&mut self) -> Result<Number, JsonError> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        match number::read(rest) {
-            Ok((number, len)) => {
-                self.at += len;
-                Ok(number)
-            }
-            Err((kind, offset)) => Err(JsonError { kind, offset: self.at + offset }),
-        }
-    }
-
-    fn literal(&mut self, word: &str) -> Result<(), JsonError> {
-        for expected in word.bytes() {
-            match self.byte() {
-                Some(byte) if byte == expected => self.at += 1,
-                Some(byte) => return Err(self.unexpected(byte)),
-                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Steps over a comma (true) or over `end` (false).
-    fn comma_or(&mut self, end: u8) -> Result<bool, JsonError> {
-        match self.token()? {
-            b',' => {
-                self.at += 1;
-                Ok(true)
-            }
-            byte if byte == end => {
-                self.at += 1;
-                Ok(false)
-            }
-            byte => Err(self.unexpected(byte)),
-        }
-    }
-
     fn descend(&mut self) -> Result<(), JsonError> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or(JsonError {
             kind: JsonErrorKind::TooDeep { limit: self.options.max_depth },
-            offset: self.at - 1,
+            offset: self.cursor.at - 1,
         })?;
         Ok(())
-    }
-
-    fn expect(&mut self, expected: u8) -> Result<(), JsonError> {
-        let byte = self.token()?;
-        if byte != expected {
-            return Err(self.unexpected(byte));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// The next byte that is no blank; it stays.
-    #[inline]
-    fn token(&mut self) -> Result<u8, JsonError> {
-        match self.byte() {
-            Some(byte) if byte > b' ' => Ok(byte),
-            _ => {
-                self.skip_blanks();
-                self.byte().ok_or(self.error(JsonErrorKind::UnexpectedEnd))
-            }
-        }
-    }
-
-    fn skip_blanks(&mut self) {
-        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn rest_of_bytes(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    fn unexpected(&self, byte: u8) -> JsonError {
-        self.error(JsonErrorKind::UnexpectedByte(byte))
-    }
-
-    fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError { kind, offset: self.at }
     }
 }
 
@@ -467,18 +302,6 @@ fn give_number<S: Sink>(sink: &mut S, number: Number) -> Result<S::Value, S::Err
         Number::Unsigned(value) => sink.unsigned(value),
         Number::Float(value) => sink.float(value),
     }
-}
-
-/// Appends a code point, and says whether it is a surrogate.
-fn push_code_point(out: &mut Vec<u8>, code: u32) -> bool {
-    if let Some(character) = char::from_u32(code) {
-        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        return false;
-    }
-    // WTF-8: a surrogate in the three bytes that UTF-8 has for its range; each part fits its byte.
-    let low = |shift: u32| (code >> shift & 0x3f).to_le_bytes()[0];
-    out.extend_from_slice(&[0xe0 | (code >> 12).to_le_bytes()[0], 0x80 | low(6), 0x80 | low(0)]);
-    true
 }
 
 #[cfg(test)]
