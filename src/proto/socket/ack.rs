@@ -1,0 +1,193 @@
+//! Acknowledgements asked for: ids given out, answers matched, deadlines.
+//!
+//! Source: Socket.IO protocol 5, "Acknowledgement". Ids start at 1: an acknowledgement with id 0 breaks
+//! python-socketio's counter. One id may be owed by many sockets (a broadcast).
+
+use crate::proto::limits::MAX_PENDING_ACKS;
+use smallvec::SmallVec;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::time::Instant;
+
+/// What an answer, or a socket's end, meant for an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nobody waits for that: never asked, answered already, too late, or asked of someone else.
+    Unknown,
+    /// The id was asked of this socket alone, and is done.
+    Single,
+    /// One of a broadcast's sockets; others still owe.
+    Partial {
+        /// How many still owe.
+        remaining: usize,
+    },
+    /// The last of a broadcast's sockets; the id is done.
+    Complete,
+}
+
+/// A socket owes more acknowledgements than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the socket owes {limit} acknowledgements already")]
+pub struct TooManyPendingAcks {
+    /// The most allowed.
+    pub limit: usize,
+}
+
+#[derive(Debug)]
+enum Debtors<K> {
+    One(K),
+    Many(HashSet<K>),
+}
+
+#[derive(Debug)]
+struct Entry<K> {
+    debtors: Debtors<K>,
+    deadline: Option<Instant>,
+}
+
+/// Who owes which acknowledgement until when. `K` is the caller's key of a socket.
+#[derive(Debug)]
+pub struct AckTable<K> {
+    last_id: u64,
+    entries: HashMap<u64, Entry<K>>,
+    /// Each socket's ids, ascending as they were given out.
+    by_socket: HashMap<K, SmallVec<[u64; 2]>>,
+    deadlines: BTreeSet<(Instant, u64)>,
+}
+
+impl<K> Default for AckTable<K> {
+    fn default() -> Self {
+        Self { last_id: 0, entries: HashMap::new(), by_socket: HashMap::new(), deadlines: BTreeSet::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> AckTable<K> {
+    /// A table in which nothing is owed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks one socket; gives the id to send.
+    pub fn insert(&mut self, socket: K, deadline: Option<Instant>) -> Result<u64, TooManyPendingAcks> {
+        let limit = MAX_PENDING_ACKS;
+        if self.by_socket.get(&socket).is_some_and(|ids| ids.len() >= limit) {
+            return Err(TooManyPendingAcks { limit });
+        }
+        let id = self.add(Debtors::One(socket), deadline);
+        self.by_socket.entry(socket).or_default().push(id);
+        Ok(id)
+    }
+
+    /// Asks many sockets with one id. Without any there is nothing to wait for: the id is done, and no
+    /// [`Outcome`] will name it. Not counted against a socket's limit: the deadline bounds it, and one
+    /// silent socket must not keep the others from being asked.
+    pub fn insert_many(&mut self, sockets: impl IntoIterator<Item = K>, deadline: Instant) -> u64 {
+        let debtors: HashSet<K> = sockets.into_iter().collect();
+        if debtors.is_empty() {
+            self.last_id += 1;
+            return self.last_id;
+        }
+        let id = self.last_id + 1;
+        for &socket in &debtors {
+            self.by_socket.entry(socket).or_default().push(id);
+        }
+        self.add(Debtors::Many(debtors), Some(deadline))
+    }
+
+    fn add(&mut self, debtors: Debtors<K>, deadline: Option<Instant>) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+        self.entries.insert(id, Entry { debtors, deadline });
+        id
+    }
+
+    /// A socket answered.
+    pub fn handle_ack(&mut self, socket: K, id: u64) -> Outcome {
+        let outcome = self.settle(socket, id);
+        if outcome != Outcome::Unknown {
+            self.forget_id(socket, id);
+        }
+        outcome
+    }
+
+    /// A socket is gone: each id that it owed, ascending, with what that means for it.
+    /// [`Outcome::Single`] is one that fails; a broadcast goes on, or is complete, without it.
+    pub fn remove_socket(&mut self, socket: K) -> Vec<(u64, Outcome)> {
+        let ids = self.by_socket.remove(&socket).unwrap_or_default();
+        ids.into_iter().map(|id| (id, self.settle(socket, id))).collect()
+    }
+
+    /// Nobody waits for this id any more (its packet could not be sent). False when it was done.
+    pub fn cancel(&mut self, id: u64) -> bool {
+        let Some(entry) = self.entries.remove(&id) else { return false };
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        match entry.debtors {
+            Debtors::One(socket) => self.forget_id(socket, id),
+            Debtors::Many(sockets) => sockets.into_iter().for_each(|socket| self.forget_id(socket, id)),
+        }
+        true
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// The ids whose deadline has passed, earliest first; they are done.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<u64> {
+        let mut expired = Vec::new();
+        while let Some(&(deadline, id)) = self.deadlines.first() {
+            if deadline > now {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.cancel(id);
+            expired.push(id);
+        }
+        expired
+    }
+
+    /// How many ids are waited for.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is waited for.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes a debt off an entry; the socket's own list is the caller's.
+    fn settle(&mut self, socket: K, id: u64) -> Outcome {
+        let Some(entry) = self.entries.get_mut(&id) else { return Outcome::Unknown };
+        let outcome = match &mut entry.debtors {
+            Debtors::One(debtor) if *debtor == socket => Outcome::Single,
+            Debtors::One(_) => return Outcome::Unknown,
+            Debtors::Many(sockets) => match (sockets.remove(&socket), sockets.len()) {
+                (false, _) => return Outcome::Unknown,
+                (true, 0) => Outcome::Complete,
+                (true, remaining) => return Outcome::Partial { remaining },
+            },
+        };
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.entries.remove(&id);
+        outcome
+    }
+
+    fn forget_id(&mut self, socket: K, id: u64) {
+        let Some(ids) = self.by_socket.get_mut(&socket) else { return };
+        if let Ok(position) = ids.binary_search(&id) {
+            ids.remove(position);
+        }
+        if ids.is_empty() {
+            self.by_socket.remove(&socket);
+        }
+    }
+}

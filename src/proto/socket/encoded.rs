@@ -1,0 +1,182 @@
+//! One packet, encoded once for every recipient: its WebSocket frames in one shared buffer, of which
+//! the other forms (text and attachments for polling, masked frames) are views.
+//!
+//! Source: Socket.IO protocol 5, "Packet encoding"; RFC 6455, section 5.2.
+
+use super::packet::PacketKind;
+use bytes::Bytes;
+
+/// Opcodes of the only two frames that a packet has.
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+
+/// One packet, encoded. Cloning shares the buffer.
+///
+/// The buffer is `[header]4<head><json>[header]<attachment>…`: unmasked frames, whose own headers say
+/// where the parts are, so nothing else is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded(Bytes);
+
+impl Encoded {
+    /// Encodes a packet. `write` appends the JSON text to its first argument and the attachments to
+    /// its second; attachments make the packet a binary one. CONNECT, CONNECT_ERROR and DISCONNECT have
+    /// no binary form: theirs are dropped.
+    pub fn build<E>(
+        kind: PacketKind,
+        namespace: &str,
+        id: Option<u64>,
+        write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut out = Vec::with_capacity(128);
+        write_packet(&mut out, kind, namespace, id, write)?;
+        Ok(Self(Bytes::from(out)))
+    }
+
+    /// A packet without JSON.
+    pub fn empty(kind: PacketKind, namespace: &str) -> Self {
+        Self::from_text(kind, namespace, None, "")
+    }
+
+    /// A packet whose JSON is at hand.
+    pub fn from_text(kind: PacketKind, namespace: &str, id: Option<u64>, json: &str) -> Self {
+        let written: Result<Self, std::convert::Infallible> = Self::build(kind, namespace, id, |out, _| {
+            out.extend_from_slice(json.as_bytes());
+            Ok(())
+        });
+        let Ok(encoded) = written;
+        encoded
+    }
+
+    /// All frames, unmasked: what a server writes to a WebSocket.
+    pub fn websocket(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The text message of the session, with the Engine.IO type digit `4` in front.
+    pub fn text(&self) -> &str {
+        let (text, _) = split_frame(&self.0);
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// The attachments, sharing this buffer.
+    pub fn attachments(&self) -> impl Iterator<Item = Bytes> + '_ {
+        let (_, mut rest) = split_frame(&self.0);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let (attachment, next) = split_frame(rest);
+            rest = next;
+            Some(self.0.slice_ref(attachment))
+        })
+    }
+
+    /// Bytes of all frames.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends all frames masked: what a client writes to a WebSocket. `mask` gives a fresh random mask
+    /// for each frame.
+    pub fn write_masked(&self, out: &mut Vec<u8>, mut mask: impl FnMut() -> [u8; 4]) {
+        let mut rest: &[u8] = &self.0;
+        let mut opcode = TEXT;
+        while !rest.is_empty() {
+            let (payload, next) = split_frame(rest);
+            let key = mask();
+            write_header(out, opcode, payload.len(), Some(key));
+            out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+            (rest, opcode) = (next, BINARY);
+        }
+    }
+}
+
+/// Appends a packet's unmasked frames to a buffer: [`Encoded::build`] without a buffer of its own, for
+/// a packet with one recipient. When `write` fails the buffer is as before.
+pub fn write_packet<E>(
+    out: &mut Vec<u8>,
+    kind: PacketKind,
+    namespace: &str,
+    id: Option<u64>,
+    write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), E>,
+) -> Result<(), E> {
+    let start = out.len();
+    let mut attachments = Vec::new();
+    if let Err(error) = write(out, &mut attachments) {
+        out.truncate(start);
+        return Err(error);
+    }
+    if !matches!(kind, PacketKind::Event | PacketKind::Ack) {
+        attachments.clear();
+    }
+    // The head depends on what was written (count of attachments, length), so it is written behind it
+    // and turned to the front: cheaper than room for the largest head in every packet.
+    let json = out.len() - start;
+    write_head(out, kind, attachments.len(), namespace, id);
+    let head = out.len() - start - json;
+    write_header(out, TEXT, head + json, None);
+    let header = out.len() - start - json - head;
+    if let Some(packet) = out.get_mut(start..) {
+        packet.rotate_right(header);
+        if let Some(packet) = packet.get_mut(header..) {
+            packet.rotate_right(head);
+        }
+    }
+    for attachment in &attachments {
+        write_header(out, BINARY, attachment.len(), None);
+        out.extend_from_slice(attachment);
+    }
+    Ok(())
+}
+
+/// The Engine.IO type digit and all of the packet before its JSON.
+fn write_head(out: &mut Vec<u8>, kind: PacketKind, attachments: usize, namespace: &str, id: Option<u64>) {
+    let mut number = itoa::Buffer::new();
+    out.extend_from_slice(&[b'4', kind.digit(attachments > 0)]);
+    if attachments > 0 {
+        out.extend_from_slice(number.format(attachments).as_bytes());
+        out.push(b'-');
+    }
+    if namespace != "/" {
+        out.extend_from_slice(namespace.as_bytes());
+        out.push(b',');
+    }
+    if let Some(id) = id {
+        out.extend_from_slice(number.format(id).as_bytes());
+    }
+}
+
+/// The payload of the first frame (unmasked, ours), and what follows it.
+fn split_frame(frames: &[u8]) -> (&[u8], &[u8]) {
+    split_frame_checked(frames).unwrap_or_default()
+}
+
+fn split_frame_checked(frames: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match *frames.get(1)? {
+        126 => {
+            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        127 => {
+            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
+        }
+        length => (usize::from(length), frames.get(2..)?),
+    };
+    rest.split_at_checked(length)
+}
+
+fn write_header(out: &mut Vec<u8>, opcode: u8, length: usize, mask: Option<[u8; 4]>) {
+    let masked = if mask.is_some() { 0x80 } else { 0 };
+    out.push(0x80 | opcode);
+    if let Some(length) = u8::try_from(length).ok().filter(|&length| length < 126) {
+        out.push(masked | length);
+    } else if let Ok(length) = u16::try_from(length) {
+        out.push(masked | 126);
+        out.extend_from_slice(&length.to_be_bytes());
+    } else {
+        out.push(masked | 127);
+        out.extend_from_slice(&(length as u64).to_be_bytes());
+    }
+    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask.as_slice()));
+}
