@@ -46,6 +46,8 @@ pub const MAX_JSON_DEPTH: usize = 256;
 pub const MAX_REQUEST_HEAD: usize = 16 * 1024;
 /// Header fields of one request.
 pub const MAX_REQUEST_HEADERS: usize = 100;
+/// Chunk extensions and trailers of one request body, bytes (Node's limit of extensions).
+pub const MAX_CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Time for a request head, from its first byte or the connection's opening.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a request body.
