@@ -26,13 +26,13 @@ pub enum HttpError {
     #[error("request head above {limit} bytes")]
     HeadTooLarge {
         /// The limit, bytes.
-        limit: u16,
+        limit: usize,
     },
     /// More header fields than the limit.
     #[error("more than {limit} header fields")]
     TooManyHeaders {
         /// The limit, fields.
-        limit: u16,
+        limit: usize,
     },
     /// Content-Length is no number, or there are several.
     #[error("Content-Length is invalid or given twice")]

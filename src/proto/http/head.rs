@@ -220,5 +220,5 @@ impl std::fmt::Debug for Head {
 
 /// An offset as the table keeps it; a head above 64 KiB does not fit.
 fn narrow(size: usize) -> Result<u16, HttpError> {
-    u16::try_from(size).map_err(|_| HttpError::HeadTooLarge { limit: u16::MAX })
+    u16::try_from(size).map_err(|_| HttpError::HeadTooLarge { limit: usize::from(u16::MAX) })
 }

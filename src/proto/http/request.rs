@@ -9,10 +9,10 @@ use crate::proto::limits;
 /// What one request may take.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
-    /// Bytes of the head, blank line included; at most 64 KiB, since heads keep 16-bit offsets.
-    pub max_head: u16,
+    /// Bytes of the head, blank line included; at most 65,535, since heads keep 16-bit offsets.
+    pub max_head: usize,
     /// Header fields.
-    pub max_headers: u16,
+    pub max_headers: usize,
     /// Bytes of the body.
     pub max_body: usize,
 }
@@ -20,8 +20,8 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            max_head: u16::try_from(limits::MAX_REQUEST_HEAD).unwrap_or(u16::MAX),
-            max_headers: u16::try_from(limits::MAX_REQUEST_HEADERS).unwrap_or(u16::MAX),
+            max_head: limits::MAX_REQUEST_HEAD,
+            max_headers: limits::MAX_REQUEST_HEADERS,
             max_body: limits::MAX_HTTP_BUFFER_SIZE,
         }
     }
@@ -149,7 +149,7 @@ impl RequestReader {
     /// stream is still noticed.
     pub fn wants_input(&self) -> bool {
         match self.stage {
-            Stage::Done => self.buffer.len() < usize::from(self.limits.max_head),
+            Stage::Done => self.buffer.len() < self.max_head(),
             Stage::Failed(_) => false,
             _ => true,
         }
@@ -174,6 +174,10 @@ impl RequestReader {
     pub fn buffered(&self) -> usize {
         let body = if let Stage::Chunked(chunked) = &self.stage { chunked.buffered() } else { 0 };
         self.buffer.capacity() + body
+    }
+
+    fn max_head(&self) -> usize {
+        self.limits.max_head.min(usize::from(u16::MAX))
     }
 
     fn poll_head(&mut self) -> Result<Option<RequestEvent>, HttpError> {
@@ -212,10 +216,10 @@ impl RequestReader {
     ///
     /// Each byte is looked at once, however the head is cut.
     fn find_end(&mut self) -> Result<Option<(usize, usize)>, HttpError> {
+        let limit = self.max_head();
         let Stage::Head { scanned, line, lines } = &mut self.stage else { return Ok(None) };
-        let limit = self.limits.max_head;
         loop {
-            let end = self.buffer.len().min(usize::from(limit));
+            let end = self.buffer.len().min(limit);
             let rest = self.buffer.get(usize::from(*scanned)..end).unwrap_or_default();
             if *lines == 0
                 && let Some(first) = self.buffer.first()
@@ -225,8 +229,8 @@ impl RequestReader {
                 return Err(HttpError::FirstByte(*first));
             }
             let Some(found) = memchr::memchr(b'\n', rest) else {
-                *scanned = u16::try_from(end).unwrap_or(limit);
-                if self.buffer.len() >= usize::from(limit) {
+                *scanned = narrow(end);
+                if self.buffer.len() >= limit {
                     return Err(HttpError::HeadTooLarge { limit });
                 }
                 return Ok(None);
@@ -246,11 +250,11 @@ impl RequestReader {
                 return Ok(Some((feed + 1, usize::from(*lines - 1))));
             }
             // The first line is the request line.
-            if *lines > self.limits.max_headers {
+            if usize::from(*lines) > self.limits.max_headers {
                 return Err(HttpError::TooManyHeaders { limit: self.limits.max_headers });
             }
             *lines += 1;
-            *scanned = u16::try_from(feed + 1).unwrap_or(limit);
+            *scanned = narrow(feed + 1);
             *line = *scanned;
         }
     }
@@ -264,6 +268,11 @@ impl RequestReader {
         self.stage = Stage::Done;
         Some(RequestEvent::Body(body))
     }
+}
+
+/// An offset within a head, which `max_head` holds to 16 bits.
+fn narrow(offset: usize) -> u16 {
+    u16::try_from(offset).unwrap_or(u16::MAX)
 }
 
 /// Drops bytes from the front; an empty buffer lets go of its memory.
