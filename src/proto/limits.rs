@@ -7,21 +7,21 @@ use std::time::Duration;
 /// Largest POST body and largest WebSocket message, bytes (JS `maxHttpBufferSize`).
 pub const MAX_HTTP_BUFFER_SIZE: usize = 1_000_000;
 /// Time between a pong and the next ping (JS `pingInterval`).
-pub const PING_INTERVAL: Duration = Duration::from_millis(25_000);
+pub const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// Time for the pong (JS `pingTimeout`).
-pub const PING_TIMEOUT: Duration = Duration::from_millis(20_000);
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest ping option accepted: more is a mistake in the unit.
 pub const MAX_PING_OPTION: Duration = Duration::from_secs(600);
 /// Time for a connection to join its first namespace (JS `connectTimeout`).
-pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(45_000);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// Time for an upgrade, from the probe's opening to the upgrade packet (JS `upgradeTimeout`).
-pub const UPGRADE_TIMEOUT: Duration = Duration::from_millis(10_000);
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// While an upgrade is probed, a waiting poll is let go this often (JS: `check` every 100 ms).
 pub const UPGRADE_NOOP_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a session that closes waits for a poll to tell it to (JS polling `closeTimeout`).
-pub const POLLING_CLOSE_TIMEOUT: Duration = Duration::from_millis(30_000);
+pub const POLLING_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a WebSocket that sent its close frame waits for the peer's (RFC 6455, 7.1.1; JS `ws`).
-pub const WS_CLOSE_TIMEOUT: Duration = Duration::from_millis(30_000);
+pub const WS_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Packets in one polling payload: far above what a client queues between two polls.
 pub const MAX_PAYLOAD_PACKETS: usize = 10_000;
@@ -46,6 +46,8 @@ pub const MAX_JSON_DEPTH: usize = 256;
 pub const MAX_REQUEST_HEAD: usize = 16 * 1024;
 /// Header fields of one request.
 pub const MAX_REQUEST_HEADERS: usize = 100;
+/// Chunk extensions and trailers of one request body, bytes (Node's limit of extensions).
+pub const MAX_CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Time for a request head, from its first byte or the connection's opening.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a request body.

@@ -1,0 +1,172 @@
+//! Cross-origin requests: which origins are let in, and the headers that tell browsers so.
+//!
+//! The headers are those of the npm package `cors`, which socket.io uses (Fetch standard, "CORS protocol").
+
+use super::head::Head;
+use super::response::{HeaderPair, Response};
+use std::borrow::Cow;
+
+/// Who may connect from a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origins {
+    /// Only pages of the server itself.
+    #[default]
+    SameOrigin,
+    /// Every page.
+    Any,
+    /// Pages of these origins, written as browsers send them: `https://example.com`.
+    List(Vec<String>),
+}
+
+/// The settings of cross-origin requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Who may connect.
+    pub origins: Origins,
+    /// Methods a preflight allows.
+    pub methods: Vec<String>,
+    /// Headers a preflight allows; None allows those it asks for.
+    pub allowed_headers: Option<Vec<String>>,
+    /// Response headers that scripts may read.
+    pub exposed_headers: Vec<String>,
+    /// Whether cookies may be sent.
+    pub credentials: bool,
+    /// How long a browser may keep the answer to a preflight, seconds.
+    pub max_age: Option<u32>,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self {
+            origins: Origins::SameOrigin,
+            methods: ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"].map(str::to_owned).to_vec(),
+            allowed_headers: None,
+            exposed_headers: Vec::new(),
+            credentials: false,
+            max_age: None,
+        }
+    }
+}
+
+/// Whether a request may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Allowed,
+    /// It is answered with 400.
+    Refused,
+}
+
+impl Cors {
+    /// Judges the Origin of a request to `host` over TLS (`secure`) or not.
+    ///
+    /// Without Origin it is allowed: it comes from no page, or from one of the same origin.
+    pub fn check(&self, origin: Option<&str>, host: Option<&str>, secure: bool) -> Verdict {
+        let Some(origin) = origin else { return Verdict::Allowed };
+        let allowed = origin_is_clean(origin)
+            && match &self.origins {
+                Origins::Any => true,
+                Origins::List(list) => list.iter().any(|known| known == origin),
+                Origins::SameOrigin => host.is_some_and(|host| is_same_origin(origin, host, secure)),
+            };
+        if allowed { Verdict::Allowed } else { Verdict::Refused }
+    }
+
+    /// The headers of every response, errors included; `origin` is that of the request.
+    pub fn headers(&self, origin: Option<&str>) -> Vec<HeaderPair> {
+        let mut headers = self.origin_headers(origin);
+        if !headers.is_empty() && !self.exposed_headers.is_empty() {
+            headers.push(pair("Access-Control-Expose-Headers", self.exposed_headers.join(",")));
+        }
+        headers
+    }
+
+    /// The answer to a preflight request.
+    pub fn preflight(&self, head: &Head) -> Response {
+        let mut response = Response::empty(204);
+        response.headers = self.origin_headers(head.header("origin"));
+        if response.headers.is_empty() {
+            return response;
+        }
+        response.headers.push(pair("Access-Control-Allow-Methods", self.methods.join(",")));
+        let allowed = if let Some(list) = &self.allowed_headers {
+            list.join(",")
+        } else {
+            add_vary(&mut response.headers, "Access-Control-Request-Headers");
+            head.header("access-control-request-headers").unwrap_or_default().to_owned()
+        };
+        if !allowed.is_empty() {
+            response.headers.push(pair("Access-Control-Allow-Headers", allowed));
+        }
+        if let Some(seconds) = self.max_age {
+            response.headers.push(pair("Access-Control-Max-Age", seconds.to_string()));
+        }
+        if !self.exposed_headers.is_empty() {
+            response.headers.push(pair("Access-Control-Expose-Headers", self.exposed_headers.join(",")));
+        }
+        response
+    }
+
+    /// Allow-Origin, Vary and Allow-Credentials.
+    fn origin_headers(&self, origin: Option<&str>) -> Vec<HeaderPair> {
+        let mut headers = Vec::new();
+        let reflected = match &self.origins {
+            Origins::SameOrigin => return headers,
+            // Browsers refuse `*` together with credentials: the origin itself is given then.
+            Origins::Any if !self.credentials => Some("*"),
+            Origins::Any => origin.filter(|origin| origin_is_clean(origin)),
+            Origins::List(list) => origin.filter(|origin| list.iter().any(|known| known == origin)),
+        };
+        if let Some(origin) = reflected {
+            headers.push(pair("Access-Control-Allow-Origin", origin.to_owned()));
+        }
+        if reflected != Some("*") {
+            add_vary(&mut headers, "Origin");
+        }
+        if self.credentials {
+            headers.push(pair("Access-Control-Allow-Credentials", "true"));
+        }
+        headers
+    }
+}
+
+fn pair(name: &'static str, value: impl Into<Cow<'static, str>>) -> HeaderPair {
+    (Cow::Borrowed(name), value.into())
+}
+
+/// One Vary header for all.
+fn add_vary(headers: &mut Vec<HeaderPair>, field: &'static str) {
+    match headers.iter_mut().find(|(name, _)| name == "Vary") {
+        Some((_, value)) => {
+            let value = value.to_mut();
+            value.push_str(", ");
+            value.push_str(field);
+        }
+        None => headers.push(pair("Vary", field)),
+    }
+}
+
+/// Whether an Origin has no control bytes (engine.io answers such a one with error 3).
+pub fn origin_is_clean(origin: &str) -> bool {
+    !origin.bytes().any(|byte| byte.is_ascii_control())
+}
+
+/// Compares scheme, host and port; the scheme's default port may be left out.
+fn is_same_origin(origin: &str, host: &str, secure: bool) -> bool {
+    let (scheme, default_port) = if secure { ("https", "443") } else { ("http", "80") };
+    let Some((origin_scheme, origin_host)) = origin.split_once("://") else { return false };
+    let (name, port) = split_port(host);
+    let (origin_name, origin_port) = split_port(origin_host);
+    origin_scheme.eq_ignore_ascii_case(scheme)
+        && !name.is_empty()
+        && origin_name.eq_ignore_ascii_case(name)
+        && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
+}
+
+/// Splits `host:port`; the colons of an IPv6 address in brackets are its own.
+fn split_port(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port).filter(|port| !port.is_empty())),
+        _ => (host, None),
+    }
+}
