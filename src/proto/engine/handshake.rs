@@ -3,9 +3,9 @@
 //! The caller does what needs more than the request: CORS before [`verify`], `allowRequest` after it.
 
 use super::transport::{TransportKind, Transports};
+use crate::proto::json;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use thiserror::Error;
 
 /// The protocol revision that is served.
@@ -236,29 +236,14 @@ impl HandshakeError {
         let Some(code) = self.code() else {
             return String::new();
         };
-        let mut body = format!("{{\"code\":{code},\"message\":\"");
-        escape_into(&mut body, &self.message());
-        body.push_str("\"}");
-        body
+        let mut message = Vec::new();
+        json::write_string(&mut message, &self.message());
+        format!("{{\"code\":{code},\"message\":{}}}", String::from_utf8_lossy(&message))
     }
 
     /// The body of the answer to a WebSocket handshake, `text/html`; its status is always 400.
     pub fn upgrade_body(&self) -> String {
         self.message()
-    }
-}
-
-/// JSON escapes for the one text here that an application chose.
-fn escape_into(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\0'..='\x1f' => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
-            }
-            _ => out.push(character),
-        }
     }
 }
 
@@ -359,7 +344,7 @@ mod tests {
             (403, r#"{"code":4,"message":"Forbidden"}"#)
         );
         let told = HandshakeError::Forbidden { message: Some("no \"\\\n".to_owned()) };
-        assert_eq!(told.json_body(), r#"{"code":4,"message":"no \"\\\u000a"}"#);
+        assert_eq!(told.json_body(), r#"{"code":4,"message":"no \"\\\n"}"#);
         assert_eq!(
             (HandshakeError::BadMethod.status(), HandshakeError::BadMethod.json_body().as_str()),
             (500, "")

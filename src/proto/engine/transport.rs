@@ -76,10 +76,16 @@ impl Transports {
 impl FromIterator<TransportKind> for Transports {
     fn from_iter<I: IntoIterator<Item = TransportKind>>(kinds: I) -> Self {
         let mut set = Self::default();
-        for kind in kinds {
-            set.insert(kind);
-        }
+        set.extend(kinds);
         set
+    }
+}
+
+impl Extend<TransportKind> for Transports {
+    fn extend<I: IntoIterator<Item = TransportKind>>(&mut self, kinds: I) {
+        for kind in kinds {
+            self.insert(kind);
+        }
     }
 }
 
