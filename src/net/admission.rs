@@ -1,0 +1,424 @@
+//! What a request is: a file, a preflight, a handshake, a poll, a payload or an upgrade; and what is
+//! answered to those that are none of it.
+//!
+//! The order of the checks and the errors: `proto::engine::handshake`.
+
+use super::connection::{Part, Protocol};
+use super::event::Event;
+use super::keys::{RequestKey, SessionKey, Wire};
+use super::link::{LinkKind, Outgoing};
+use super::outbox::Outbox;
+use super::log::LogKind;
+use super::reactor::Reactor;
+use super::session::{Carrier, HandshakeInfo, SessionEntry};
+use crate::proto::socket::connection::Connection as Sockets;
+use crate::proto::Side;
+use crate::proto::engine::{
+    Admission, BadRequest, HandshakeError, Query, Request, Session, SessionInfo, TransportKind, verify,
+};
+use crate::proto::http::cors::origin_is_clean;
+use crate::proto::http::response::HeaderPair;
+use crate::proto::http::{Head, HttpError, Response, Verdict};
+use crate::proto::sid::Sid;
+use crate::proto::ws::handshake;
+use crate::proto::ws::MessageReader;
+use bytes::Bytes;
+use std::time::Instant;
+
+/// A handshake that waits for `allow_request`.
+#[derive(Debug)]
+pub struct ParkedRequest {
+    /// Where it came from.
+    pub wire: Wire,
+    /// What it asks for.
+    pub kind: TransportKind,
+    /// Its head.
+    pub head: Head,
+}
+
+impl Reactor {
+    /// One whole request, from whichever driver.
+    pub(super) fn handle_request(&mut self, wire: Wire, head: Head, body: Bytes, now: Instant) {
+        if !self.is_ours(head.path()) {
+            self.answer_foreign(wire, &head, now);
+            return;
+        }
+        if let Some(response) = self.client_file(&head) {
+            self.respond(wire, response, now);
+            return;
+        }
+        self.set_origin(wire, &head);
+        if head.method() == "OPTIONS" && self.options.cors_enabled() {
+            let response = self.options.cors.preflight(&head);
+            self.respond(wire, response, now);
+            return;
+        }
+        match self.admit(wire, &head, now) {
+            Ok((Admission::Open(kind), _)) => self.begin_handshake(wire, kind, head, now),
+            Ok((Admission::Poll, Some(session))) => self.handle_poll(session, wire, now),
+            Ok((Admission::Post, Some(session))) => self.handle_post(session, wire, &body, now),
+            Ok((Admission::Probe, Some(session))) => self.handle_probe(session, wire, &head, now),
+            Ok((_, None)) => self.refuse(wire, &head, &HandshakeError::UnknownSid, now),
+            Err(error) => self.refuse(wire, &head, &error, now),
+        }
+    }
+
+    fn is_ours(&self, path: &str) -> bool {
+        let mount = self.options.path.as_str();
+        path.starts_with(mount) || mount.strip_suffix('/') == Some(path)
+    }
+
+    fn admit(
+        &mut self,
+        wire: Wire,
+        head: &Head,
+        now: Instant,
+    ) -> Result<(Admission, Option<SessionKey>), HandshakeError> {
+        let query = Query::parse(head.query());
+        let origin = head.header_bytes("origin").map(String::from_utf8_lossy);
+        let request = Request {
+            query: &query,
+            method: head.method(),
+            is_upgrade: self.is_websocket(wire, head),
+            origin_is_clean: origin.as_deref().is_none_or(origin_is_clean),
+        };
+        let session = query.sid.as_deref().and_then(Sid::parse).and_then(|sid| self.sids.get(&sid).copied());
+        let info = session.and_then(|key| self.sessions.get(key));
+        let info = info.map(|entry| SessionInfo { transport: entry.engine.transport() });
+        let admission = verify(&request, self.options.transports, info)?;
+        let secure = self.is_secure(wire);
+        if self.options.cors.check(origin.as_deref(), head.host(), secure) == Verdict::Refused {
+            self.log_origin_refused(origin.as_deref().unwrap_or_default(), head.host(), now);
+            return Err(BadRequest::OriginRefused.into());
+        }
+        Ok((admission, session))
+    }
+
+    fn is_websocket(&self, wire: Wire, head: &Head) -> bool {
+        match wire {
+            Wire::Stream(_) => head.header("upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket")),
+            Wire::Link(key) => self.links.get(key).is_some_and(|link| link.kind == LinkKind::WebSocket),
+        }
+    }
+
+    /// The session that a POST with this head would feed.
+    pub(super) fn posting_session(&self, head: &Head) -> Option<SessionKey> {
+        if head.method() != "POST" || !self.is_ours(head.path()) {
+            return None;
+        }
+        let query = Query::parse(head.query());
+        let key = self.sids.get(&Sid::parse(query.sid.as_deref()?)?).copied()?;
+        let polls = |entry: &&SessionEntry| entry.engine.transport() == TransportKind::Polling;
+        self.sessions.get(key).filter(polls).map(|_| key)
+    }
+
+    fn begin_handshake(&mut self, wire: Wire, kind: TransportKind, head: Head, now: Instant) {
+        if self.stopping {
+            self.respond(wire, Response::empty(503), now);
+            return;
+        }
+        if !self.options.allow_request {
+            self.open_session(wire, kind, head, now);
+            return;
+        }
+        let request = self.requests.insert(ParkedRequest { wire, kind, head });
+        self.batch.events.push(Event::AllowRequest { request });
+    }
+
+    /// The application's word on a handshake.
+    pub(super) fn allow(&mut self, request: RequestKey, refusal: Option<String>, now: Instant) {
+        let Some(ParkedRequest { wire, kind, head }) = self.requests.remove(request) else { return };
+        match refusal {
+            None => self.open_session(wire, kind, head, now),
+            Some(text) => {
+                let message = Some(text).filter(|text| !text.is_empty());
+                self.refuse(wire, &head, &HandshakeError::Forbidden { message }, now);
+            }
+        }
+    }
+
+    fn open_session(&mut self, wire: Wire, kind: TransportKind, head: Head, now: Instant) {
+        if kind == TransportKind::WebSocket
+            && let Err(refusal) = self.accept_websocket(wire, &head)
+        {
+            self.refuse(wire, &head, &refusal, now);
+            return;
+        }
+        let Some(sid) = self.new_sid() else {
+            self.refuse(wire, &head, &BadRequest::Middleware.into(), now);
+            return;
+        };
+        // On a raw session no namespace will be joined: there is nothing to wait for.
+        let connect_timeout = (!self.options.raw_messages).then_some(self.options.connect_timeout);
+        let engine = Session::server(sid, kind, &self.options.session, now);
+        let (carrier, outbox) = match (kind, wire) {
+            (TransportKind::Polling, _) => (Carrier::Polling(None), Outbox::packets()),
+            (TransportKind::WebSocket, Wire::Stream(_)) => (Carrier::WebSocket(wire), Outbox::frames()),
+            (TransportKind::WebSocket, Wire::Link(_)) => (Carrier::WebSocket(wire), Outbox::packets()),
+        };
+        let info = HandshakeInfo { head, address: self.address_of(wire), secure: self.is_secure(wire), issued: now, wire };
+        let key = self.sessions.insert(SessionEntry {
+            sid,
+            engine,
+            sockets: Sockets::new(Side::Server, now, connect_timeout),
+            outbox,
+            carrier,
+            probe: None,
+            info: Box::new(info),
+            timer: None,
+            dirty: false,
+            closing: false,
+            watched: false,
+            over_limit: None,
+            paused: false,
+        });
+        self.sids.insert(sid, key);
+        self.stats.sessions_opened += 1;
+        if self.options.raw_messages {
+            self.batch.events.push(Event::RawOpen { session: key });
+        }
+        match kind {
+            TransportKind::Polling => self.handle_poll(key, wire, now),
+            TransportKind::WebSocket => self.bind_websocket(wire, key),
+        }
+        self.settle(key, now);
+        self.mark_dirty(key);
+    }
+
+    /// A websocket that may take a polling session over.
+    fn handle_probe(&mut self, key: SessionKey, wire: Wire, head: &Head, now: Instant) {
+        if let Err(refusal) = self.accept_websocket(wire, head) {
+            self.refuse(wire, head, &refusal, now);
+            return;
+        }
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        if entry.engine.handle_probe_opened(&self.options.session, now).is_err() {
+            // JavaScript accepts it and closes it at once.
+            self.close_wire(wire, None, now);
+            return;
+        }
+        entry.probe = Some(wire);
+        self.bind_websocket(wire, key);
+        self.settle(key, now);
+    }
+
+    /// Answers a websocket handshake; the connection's bytes are frames from here on.
+    fn accept_websocket(&mut self, wire: Wire, head: &Head) -> Result<(), HandshakeError> {
+        match wire {
+            Wire::Link(key) => {
+                if let Some(link) = self.links.get_mut(key) {
+                    link.outgoing.push(Outgoing::Accept);
+                }
+                self.notify_link(key);
+            }
+            Wire::Stream(key) => {
+                let upgrade = handshake::check(head).map_err(|_| BadRequest::Upgrade)?;
+                let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+                upgrade.encode_response(&mut connection.out);
+                let reader = MessageReader::new(Side::Server, self.options.max_http_buffer_size);
+                let before = std::mem::replace(&mut connection.protocol, Protocol::WebSocket(reader));
+                connection.exchange = None;
+                connection.deadline = None;
+                if let Protocol::Http(reader) = before {
+                    connection.unread = reader.into_rest();
+                }
+                self.make_ready(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_websocket(&mut self, wire: Wire, session: SessionKey) {
+        match wire {
+            Wire::Stream(key) => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.session = Some(session);
+                }
+            }
+            Wire::Link(key) => {
+                if let Some(link) = self.links.get_mut(key) {
+                    link.session = Some(session);
+                }
+            }
+        }
+    }
+
+    /// Remembers which session a request under way belongs to.
+    pub(super) fn bind_request(&mut self, wire: Wire, session: SessionKey, part: Part) {
+        match wire {
+            Wire::Stream(key) => {
+                let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
+                if let Some(exchange) = exchange {
+                    (exchange.session, exchange.part) = (Some(session), part);
+                }
+            }
+            Wire::Link(key) => {
+                if let Some(link) = self.links.get_mut(key) {
+                    (link.session, link.part) = (Some(session), part);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, wire: Wire, head: &Head, error: &HandshakeError, now: Instant) {
+        self.stats.requests_refused += 1;
+        self.log_refused(head, error, now);
+        let response = if self.is_websocket(wire, head) {
+            Response::new(400, "text/html", error.upgrade_body())
+        } else {
+            let body = error.json_body();
+            if body.is_empty() {
+                Response::empty(error.status())
+            } else {
+                Response::json(error.status(), body)
+            }
+        };
+        if let Wire::Stream(key) = wire
+            && self.is_websocket(wire, head)
+        {
+            self.end_keep_alive(key);
+        }
+        self.respond(wire, response, now);
+    }
+
+    /// A path that is not ours: a page that the application gave us, or nothing.
+    fn answer_foreign(&mut self, wire: Wire, head: &Head, now: Instant) {
+        if head.query().is_some_and(|query| query.contains("EIO=")) {
+            let line = format!(
+                "no Socket.IO at {:?}: a client asked there, but this server's path is {:?} (option `path`, on both sides)",
+                head.path(),
+                self.options.path
+            );
+            self.log_seldom(LogKind::WrongPath, line, now);
+        }
+        let page = self.options.static_files.get(head.path());
+        let response = match page {
+            Some(file) if matches!(head.method(), "GET" | "HEAD") => file.response(head),
+            _ => Response::text(404, "Not Found"),
+        };
+        self.respond(wire, response, now);
+    }
+
+    /// The JavaScript client's files, served beside the endpoint.
+    fn client_file(&self, head: &Head) -> Option<Response> {
+        let name = head.path().strip_prefix(self.options.path.as_str())?;
+        if !name.starts_with("socket.io") || !matches!(head.method(), "GET" | "HEAD") {
+            return None;
+        }
+        Some(match (self.options.client_files.get(name), self.options.client_files.is_empty()) {
+            (Some(file), _) => file.response(head),
+            (None, true) => Response::text(
+                404,
+                "This server does not serve the JavaScript client: set the option serve_client to the folder that \
+                 holds it (node_modules/socket.io-client/dist), or load it from elsewhere.\n",
+            ),
+            (None, false) => Response::text(404, "There is no such file in the folder of serve_client.\n"),
+        })
+    }
+
+    fn log_origin_refused(&mut self, origin: &str, host: Option<&str>, now: Instant) {
+        let line = format!(
+            "origin {origin:?} refused (the host is {:?}): if its pages may connect, name it in the option `cors`, \
+             as in Server(cors={origin:?})",
+            host.unwrap_or_default()
+        );
+        self.log_seldom(LogKind::Origin, line, now);
+    }
+
+    fn log_refused(&mut self, head: &Head, error: &HandshakeError, now: Instant) {
+        let (kind, line) = match error {
+            HandshakeError::UnsupportedVersion => (
+                LogKind::Version,
+                "a client of another Engine.IO revision was refused: this server speaks revision 4 (Socket.IO 3 and \
+                 later); update the client (socket.io-client 2 speaks revision 3)"
+                    .to_owned(),
+            ),
+            HandshakeError::UnknownSid => (
+                LogKind::UnknownSession,
+                "a request named a session that this process does not know: it has ended, or several processes serve \
+                 without sticky sessions (route each client to one process, or offer only the websocket transport)"
+                    .to_owned(),
+            ),
+            HandshakeError::BadRequest(BadRequest::NoUpgrade) => (
+                LogKind::NoUpgrade,
+                "a websocket request came without its Upgrade header: a proxy in front dropped it; let it forward \
+                 websockets (nginx: proxy_http_version 1.1, proxy_set_header Upgrade and Connection)"
+                    .to_owned(),
+            ),
+            HandshakeError::BadRequest(BadRequest::OriginRefused) => return,
+            other => (LogKind::Refused, format!("{} {} refused: {other}", head.method(), head.path())),
+        };
+        self.log_seldom(kind, line, now);
+    }
+
+    /// Whether a request came by TLS.
+    pub(super) fn is_secure(&self, wire: Wire) -> bool {
+        match wire {
+            Wire::Stream(_) => false,
+            Wire::Link(key) => self.links.get(key).is_some_and(|link| link.secure),
+        }
+    }
+
+    fn address_of(&self, wire: Wire) -> Box<str> {
+        let address = match wire {
+            Wire::Stream(key) => self.connections.get(key).map(|connection| connection.address.clone()),
+            Wire::Link(key) => self.links.get(key).map(|link| link.address.clone()),
+        };
+        address.unwrap_or_default()
+    }
+
+    /// Remembers the Origin of a request whose response depends on it.
+    fn set_origin(&mut self, wire: Wire, head: &Head) {
+        if !self.options.cors_enabled() {
+            return;
+        }
+        let origin = head.header("origin").map(Box::from);
+        match wire {
+            Wire::Stream(key) => {
+                let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
+                if let Some(exchange) = exchange {
+                    exchange.origin = origin;
+                }
+            }
+            Wire::Link(key) => {
+                if let Some(link) = self.links.get_mut(key) {
+                    link.origin = origin;
+                }
+            }
+        }
+    }
+
+    /// The headers that tell browsers who may read a response.
+    pub(super) fn cors_headers(&self, wire: Wire) -> Vec<HeaderPair> {
+        if !self.options.cors_enabled() {
+            return Vec::new();
+        }
+        let origin = match wire {
+            Wire::Stream(key) => {
+                let exchange = self.connections.get(key).and_then(|connection| connection.exchange.as_ref());
+                exchange.and_then(|exchange| exchange.origin.as_deref())
+            }
+            Wire::Link(key) => self.links.get(key).and_then(|link| link.origin.as_deref()),
+        };
+        self.options.cors.headers(origin)
+    }
+
+    /// Handshakes that wait for the application's word are not waited for any more.
+    pub(super) fn requests_lost(&mut self, wire: Wire) {
+        for key in self.requests.keys() {
+            if self.requests.get(key).is_some_and(|request| request.wire == wire) {
+                self.requests.remove(key);
+            }
+        }
+    }
+
+    /// A request that was no HTTP, or more than is allowed.
+    pub(super) fn log_request_broken(&mut self, error: &HttpError, now: Instant) {
+        let hint = match error {
+            HttpError::BodyTooLarge { .. } => ": raise the option max_http_buffer_size if such messages are expected",
+            HttpError::FirstByte(0x16) => ": a client speaks TLS to this plain port",
+            _ => "",
+        };
+        self.log_seldom(LogKind::BadRequest, format!("a request was refused: {error}{hint}"), now);
+    }
+}

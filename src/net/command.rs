@@ -1,0 +1,92 @@
+//! What other threads ask of the reactor. Each is made whole by its sender: encoded, resolved.
+
+use super::keys::{RequestKey, SessionKey, SocketKey};
+use crate::proto::socket::encoded::Encoded;
+
+/// One order, carried out in the order of its thread.
+#[derive(Debug)]
+pub enum Command {
+    /// Sends a packet to one socket.
+    Send {
+        /// To whom.
+        socket: SocketKey,
+        /// What.
+        packet: Encoded,
+        /// Whether to drop it rather than let it wait.
+        volatile: bool,
+    },
+    /// Sends one packet to many sockets.
+    Broadcast {
+        /// To whom.
+        sockets: Vec<SocketKey>,
+        /// What.
+        packet: Encoded,
+        /// Whether to drop it for each who is not ready.
+        volatile: bool,
+    },
+    /// Admits a socket: `packet` is the CONNECT reply.
+    Accept {
+        /// Whom.
+        socket: SocketKey,
+        /// The reply.
+        packet: Encoded,
+    },
+    /// Refuses a socket: `packet` is the `CONNECT_ERROR`.
+    Refuse {
+        /// Whom.
+        socket: SocketKey,
+        /// The reply.
+        packet: Encoded,
+    },
+    /// Takes a socket out of its namespace, or closes its connection.
+    Disconnect {
+        /// Whom.
+        socket: SocketKey,
+        /// Whether the connection ends too.
+        close: bool,
+    },
+    /// A packet of this socket broke the protocol: its connection ends.
+    Violation {
+        /// Whose.
+        socket: SocketKey,
+        /// What was wrong.
+        message: String,
+    },
+    /// Says when the outbox of this socket has drained.
+    WatchDrain {
+        /// Whose.
+        socket: SocketKey,
+    },
+    /// Stops or resumes reading from the connection of a socket.
+    Pause {
+        /// Whose.
+        socket: SocketKey,
+        /// Stop, else resume.
+        paused: bool,
+    },
+    /// The application's word on a request.
+    Allow {
+        /// Which.
+        request: RequestKey,
+        /// Refused, with this text.
+        refusal: Option<String>,
+    },
+    /// Sends a message on a raw session.
+    RawSend {
+        /// To whom.
+        session: SessionKey,
+        /// What.
+        packet: Encoded,
+    },
+    /// Ends a raw session.
+    RawClose {
+        /// Which.
+        session: SessionKey,
+    },
+    /// Accepts no more connections.
+    CloseListeners,
+    /// Tells everybody that the server goes, and closes each session when its outbox is empty.
+    Shutdown,
+    /// Ends everything now.
+    Abort,
+}

@@ -1,0 +1,156 @@
+//! What the reactor has to say to the layer above, one batch a turn.
+//!
+//! Packets stay undecoded: their bytes lie in the batch's arena, and whoever runs handlers parses them
+//! straight into its own values.
+
+use super::keys::{LinkKey, RequestKey, SessionKey, SocketKey};
+use crate::proto::sid::Sid;
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A stretch of a batch's arena.
+pub type Span = Range<usize>;
+
+/// How much a line of the log matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Of interest to those who look for something.
+    Debug,
+    /// Somebody should act on it.
+    Warning,
+}
+
+/// Which packets a trace shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceLayer {
+    /// Engine.IO packets.
+    Engine,
+    /// Socket.IO packets.
+    Socket,
+}
+
+/// Something the layer above has to know.
+#[derive(Debug)]
+pub enum Event {
+    /// A client asks to join a namespace.
+    Connect {
+        /// The socket that it will be.
+        socket: SocketKey,
+        /// Its id.
+        sid: Sid,
+        /// The namespace asked for.
+        namespace: Arc<str>,
+        /// The JSON of `auth`.
+        auth: Option<Span>,
+    },
+    /// An event came.
+    Packet {
+        /// From whom.
+        socket: SocketKey,
+        /// The id to answer under, if an answer is asked for.
+        ack_id: Option<u64>,
+        /// The JSON array.
+        data: Span,
+        /// Its binary parts.
+        attachments: Vec<Bytes>,
+    },
+    /// An acknowledgement came.
+    Ack {
+        /// From whom.
+        socket: SocketKey,
+        /// What it answers.
+        id: u64,
+        /// The JSON array.
+        data: Span,
+        /// Its binary parts.
+        attachments: Vec<Bytes>,
+    },
+    /// A socket is gone.
+    Disconnect {
+        /// Which.
+        socket: SocketKey,
+        /// The protocol's word for why.
+        reason: &'static str,
+        /// More about it, for people.
+        details: Option<Box<str>>,
+    },
+    /// A raw session opened (raw messages only).
+    RawOpen {
+        /// Which.
+        session: SessionKey,
+    },
+    /// A message of a raw session.
+    RawMessage {
+        /// From whom.
+        session: SessionKey,
+        /// Its bytes.
+        data: Span,
+        /// Whether it is binary.
+        binary: bool,
+    },
+    /// A raw session ended.
+    RawClose {
+        /// Which.
+        session: SessionKey,
+        /// The protocol's word for why.
+        reason: &'static str,
+    },
+    /// The outbox of a socket's session fell under its low-water mark, or is gone.
+    Drained {
+        /// Which.
+        socket: SocketKey,
+    },
+    /// A request waits for the application's word.
+    AllowRequest {
+        /// Which.
+        request: RequestKey,
+    },
+    /// A link of the bytes driver has something to take.
+    Ready {
+        /// Which.
+        link: LinkKey,
+    },
+    /// A line for the log.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// The line.
+        message: String,
+    },
+    /// A packet, for those who asked for a trace.
+    Trace {
+        /// Which protocol.
+        layer: TraceLayer,
+        /// The line.
+        line: String,
+    },
+}
+
+/// The events of one turn.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order in which they came.
+    pub events: Vec<Event>,
+    /// The bytes that their spans mean.
+    pub arena: Vec<u8>,
+}
+
+impl Batch {
+    /// Copies `bytes` into the arena.
+    pub fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        start..self.arena.len()
+    }
+
+    /// The bytes of a span.
+    pub fn bytes(&self, span: &Span) -> &[u8] {
+        self.arena.get(span.clone()).unwrap_or_default()
+    }
+
+    /// The text of a span; everything the protocol calls text was checked when it came in.
+    pub fn text(&self, span: &Span) -> &str {
+        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    }
+}

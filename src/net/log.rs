@@ -1,0 +1,86 @@
+//! Lines for the log: each kind at most once a second, however often its cause comes.
+
+use super::event::{Event, Level};
+use super::reactor::Reactor;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogKind {
+    /// An origin was refused.
+    Origin,
+    /// A client of another protocol revision.
+    Version,
+    /// Socket.IO asked for at another path.
+    WrongPath,
+    /// A session nobody knows.
+    UnknownSession,
+    /// A websocket request without its Upgrade header.
+    NoUpgrade,
+    /// Any other refusal.
+    Refused,
+    /// A request that is no HTTP, or too large.
+    BadRequest,
+    /// No descriptor was left for a connection.
+    Accept,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    at: Option<Instant>,
+    kept_back: u64,
+}
+
+/// Remembers what was said lately.
+#[derive(Debug, Default)]
+pub struct Seldom(HashMap<LogKind, Said>);
+
+impl Seldom {
+    /// The line, with how many like it were kept back; None while it was said a moment ago.
+    pub fn admit(&mut self, kind: LogKind, mut line: String, now: Instant) -> Option<String> {
+        let said = self.0.entry(kind).or_default();
+        if said.at.is_some_and(|at| now < at + PAUSE) {
+            said.kept_back += 1;
+            return None;
+        }
+        if said.kept_back > 0 {
+            line.push_str(&format!(" ({} more like it)", said.kept_back));
+        }
+        *said = Said { at: Some(now), kept_back: 0 };
+        Some(line)
+    }
+}
+
+impl Reactor {
+    /// Says a line.
+    pub(super) fn log(&mut self, level: Level, message: String) {
+        self.batch.events.push(Event::Log { level, message });
+    }
+
+    /// Says a line unless one of its kind was said within the second.
+    pub(super) fn log_seldom(&mut self, kind: LogKind, line: String, now: Instant) {
+        if let Some(line) = self.seldom.admit(kind, line, now) {
+            self.log(Level::Warning, line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_said_once_a_second_and_counts_what_it_kept_back() {
+        let start = Instant::now();
+        let mut seldom = Seldom::default();
+        let mut say = |kind, after| seldom.admit(kind, "line".into(), start + Duration::from_millis(after));
+        assert_eq!(say(LogKind::Origin, 0).as_deref(), Some("line"));
+        assert_eq!(say(LogKind::Origin, 10), None);
+        assert_eq!(say(LogKind::Origin, 999), None);
+        assert_eq!(say(LogKind::Version, 999).as_deref(), Some("line"));
+        assert_eq!(say(LogKind::Origin, 1000).as_deref(), Some("line (2 more like it)"));
+    }
+}

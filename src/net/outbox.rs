@@ -1,0 +1,313 @@
+//! The send queue of one session, with three marks and what happens when it is full.
+//!
+//! On a websocket of our own it holds frames, ready for the kernel; on polling and on the bytes driver
+//! it holds packets until somebody fetches them. The marks count what could not leave: bytes that the
+//! kernel refused, or packets that wait for a fetch. See `docs/` and design section 4.
+
+use crate::proto::engine::PayloadWriter;
+use crate::proto::limits;
+use crate::proto::socket::encoded::{Encoded, Part};
+use crate::proto::ws::OpCode;
+use crate::proto::ws::frame;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+/// Frames up to this size are copied behind each other; larger ones are shared.
+const COPY_LIMIT: usize = 4 * 1024;
+/// A run of copied frames grows up to this size before the next one begins.
+const RUN_LIMIT: usize = 64 * 1024;
+/// Buffers handed to one `writev`.
+const MAX_SLICES: usize = 64;
+
+/// The sizes, in bytes, at which an outbox changes its mind.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// A waiting emit resumes below it.
+    pub low_water: usize,
+    /// An awaited emit waits at it.
+    pub high_water: usize,
+    /// The session is closed above it.
+    pub limit: usize,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self {
+            low_water: limits::OUTBOX_LOW_WATER,
+            high_water: limits::OUTBOX_HIGH_WATER,
+            limit: limits::OUTBOX_LIMIT,
+        }
+    }
+}
+
+/// What waits to be fetched.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A packet of the application.
+    Packet(Encoded),
+    /// A control packet of Engine.IO, as text.
+    Control(Bytes),
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Run(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Chunk {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Run(run) => run,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Form {
+    Packets(VecDeque<Item>),
+    Frames { chunks: VecDeque<Chunk>, written: usize },
+}
+
+/// How a write to the kernel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Everything has left.
+    All,
+    /// The kernel is full: wait until the socket is writable.
+    Blocked,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Outbox {
+    form: Form,
+    pending: usize,
+    blocked: bool,
+    /// More than one message waits.
+    crowded: bool,
+}
+
+impl Outbox {
+    /// A queue of packets to be fetched.
+    pub fn packets() -> Self {
+        Self { form: Form::Packets(VecDeque::new()), pending: 0, blocked: false, crowded: false }
+    }
+
+    /// A queue of frames for the kernel.
+    pub fn frames() -> Self {
+        Self { form: Form::Frames { chunks: VecDeque::new(), written: 0 }, pending: 0, blocked: false, crowded: false }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// Bytes that wait.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Bytes that could not leave, which is what the marks count.
+    pub fn refused(&self) -> usize {
+        if self.blocked { self.pending } else { 0 }
+    }
+
+    /// Whether more than `limit` bytes could not leave; a lone message may be of any size.
+    pub fn is_over(&self, limit: usize) -> bool {
+        self.crowded && self.refused() > limit
+    }
+
+    /// Says whether what waits could not leave (polling: no GET; bytes driver: the writer is busy).
+    pub fn set_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
+    }
+
+    /// Whether the last attempt to write left something.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Queues a packet of the application.
+    pub fn push(&mut self, packet: &Encoded) {
+        self.crowded |= self.pending > 0;
+        match &mut self.form {
+            Form::Packets(items) => {
+                self.pending += packet.size();
+                items.push_back(Item::Packet(packet.clone()));
+            }
+            Form::Frames { chunks, written } => {
+                let frames = packet.websocket();
+                self.pending += frames.len();
+                push_frames(chunks, *written, frames);
+            }
+        }
+    }
+
+    /// Queues a control packet of Engine.IO, as text.
+    pub fn push_control(&mut self, text: Bytes) {
+        match &mut self.form {
+            Form::Packets(items) => {
+                self.pending += text.len();
+                items.push_back(Item::Control(text));
+            }
+            Form::Frames { .. } => self.push_frame(OpCode::Text, &text),
+        }
+    }
+
+    /// Queues a websocket control frame, or any frame made here. Nothing on a queue of packets.
+    pub fn push_frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        if let Form::Frames { chunks, written } = &mut self.form {
+            let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_SERVER_HEADER);
+            frame::encode_frame(&mut bytes, opcode, payload, None);
+            self.pending += bytes.len();
+            push_frames(chunks, *written, &bytes.into());
+        }
+    }
+
+    /// Turns waiting packets into frames: the session moved to a websocket of ours.
+    pub fn turn_into_frames(&mut self) {
+        let Form::Packets(items) = std::mem::replace(&mut self.form, Self::frames().form) else { return };
+        (self.pending, self.blocked, self.crowded) = (0, false, false);
+        for item in items {
+            match item {
+                Item::Packet(packet) => self.push(&packet),
+                // What told the polling transport something means nothing on the websocket.
+                Item::Control(_) => {}
+            }
+        }
+    }
+
+    /// Forgets waiting control packets: the session moved to a websocket of the bytes driver.
+    pub fn drop_controls(&mut self) {
+        if let Form::Packets(items) = &mut self.form {
+            items.retain(|item| matches!(item, Item::Packet(_)));
+            self.pending = items.iter().map(Item::size).sum();
+            self.blocked = false;
+        }
+    }
+
+    /// Writes as much as the kernel takes.
+    pub fn write_to(&mut self, stream: &mut impl Write, sent: &mut Sent) -> io::Result<Written> {
+        let Form::Frames { chunks, written } = &mut self.form else { return Ok(Written::All) };
+        while !chunks.is_empty() {
+            let count = match write_chunks(stream, chunks, *written) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Ok(Written::Blocked);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            sent.bytes += count as u64;
+            sent.writes += 1;
+            self.pending -= count.min(self.pending);
+            *written += count;
+            drop_written(chunks, written);
+        }
+        // An idle session owns no buffer.
+        *chunks = VecDeque::new();
+        (self.blocked, self.crowded) = (false, false);
+        Ok(Written::All)
+    }
+
+    /// Takes all packets as one polling payload.
+    pub fn take_payload(&mut self) -> Bytes {
+        let Form::Packets(items) = &mut self.form else { return Bytes::new() };
+        let mut body = Vec::with_capacity(self.pending + items.len());
+        let mut writer = PayloadWriter::new(&mut body);
+        for item in std::mem::take(items) {
+            match item {
+                Item::Control(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
+                Item::Packet(packet) => packet.parts().for_each(|part| match part {
+                    Part::Text(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
+                    Part::Binary(data) => writer.push_binary(&data),
+                }),
+            }
+        }
+        (self.pending, self.blocked, self.crowded) = (0, false, false);
+        body.into()
+    }
+
+    /// Takes all packets as websocket messages.
+    pub fn take_messages(&mut self, messages: &mut Vec<Part>) {
+        let Form::Packets(items) = &mut self.form else { return };
+        for item in std::mem::take(items) {
+            match item {
+                Item::Control(text) => messages.push(Part::Text(text)),
+                Item::Packet(packet) => messages.extend(packet.parts()),
+            }
+        }
+        (self.pending, self.blocked, self.crowded) = (0, false, false);
+    }
+}
+
+impl Item {
+    fn size(&self) -> usize {
+        match self {
+            Self::Packet(packet) => packet.size(),
+            Self::Control(text) => text.len(),
+        }
+    }
+}
+
+/// What a write sent, for the counters.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Sent {
+    /// Bytes the kernel took.
+    pub bytes: u64,
+    /// Calls of `writev`.
+    pub writes: u64,
+}
+
+/// Small frames join the run before them, so that all of a turn leave in one piece; a lone frame and a
+/// large one stay shared with every other recipient.
+fn push_frames(chunks: &mut VecDeque<Chunk>, written: usize, frames: &Bytes) {
+    let only = chunks.len() == 1;
+    match chunks.back_mut() {
+        Some(Chunk::Run(run)) if frames.len() <= COPY_LIMIT && run.len() < RUN_LIMIT => {
+            run.extend_from_slice(frames);
+        }
+        Some(Chunk::Shared(last))
+            if last.len() <= COPY_LIMIT && frames.len() <= COPY_LIMIT && !(only && written > 0) =>
+        {
+            let mut run = Vec::with_capacity((last.len() + frames.len()) * 2);
+            run.extend_from_slice(last);
+            run.extend_from_slice(frames);
+            chunks.pop_back();
+            chunks.push_back(Chunk::Run(run));
+        }
+        _ => chunks.push_back(Chunk::Shared(frames.clone())),
+    }
+}
+
+fn write_chunks(stream: &mut impl Write, chunks: &VecDeque<Chunk>, written: usize) -> io::Result<usize> {
+    let first = chunks.front().and_then(|chunk| chunk.as_slice().get(written..)).unwrap_or_default();
+    if chunks.len() == 1 {
+        return stream.write(first);
+    }
+    let mut slices = [const { IoSlice::new(&[]) }; MAX_SLICES];
+    let sources = std::iter::once(first).chain(chunks.iter().skip(1).map(Chunk::as_slice));
+    let mut used = 0;
+    for (slot, source) in slices.iter_mut().zip(sources) {
+        *slot = IoSlice::new(source);
+        used += 1;
+    }
+    stream.write_vectored(slices.get(..used).unwrap_or_default())
+}
+
+fn drop_written(chunks: &mut VecDeque<Chunk>, written: &mut usize) {
+    while let Some(first) = chunks.front() {
+        let length = first.as_slice().len();
+        if *written < length {
+            return;
+        }
+        *written -= length;
+        chunks.pop_front();
+    }
+}

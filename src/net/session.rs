@@ -1,0 +1,333 @@
+//! One Engine.IO session in the reactor: its machines, its outbox and what carries it now.
+//!
+//! Packets come in through here, whichever driver brought them, and what the machine wants done (control
+//! packets, a change of transport, the end) is done in [`Reactor::settle`].
+
+use super::event::{Event, Level};
+use super::keys::{SessionKey, SocketKey, Wire};
+use super::outbox::Outbox;
+use super::reactor::{Reactor, TimerKey};
+use super::trace::Flow;
+use crate::proto::engine::{
+    CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, TransportFault, TransportKind,
+    Transmit,
+};
+use crate::proto::http::Head;
+use crate::proto::sid::Sid;
+use crate::proto::socket::connection::Connection;
+use crate::proto::ws::close;
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+/// A timeout is put off by this much while the peer's bytes are unread.
+const UNREAD_DELAY: Duration = Duration::from_millis(10);
+
+/// What is kept of the request that opened a session; read when somebody asks for it.
+#[derive(Debug)]
+pub struct HandshakeInfo {
+    /// The request's head, undecoded.
+    pub head: Head,
+    /// The peer's IP address; empty over a Unix socket.
+    pub address: Box<str>,
+    /// Whether it came by TLS.
+    pub secure: bool,
+    /// When it came.
+    pub issued: Instant,
+    /// The link that brought it, for what its driver knows of it.
+    pub wire: Wire,
+}
+
+/// What carries a session's packets to its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// GET requests, of which one may be waiting.
+    Polling(Option<Wire>),
+    /// A websocket.
+    WebSocket(Wire),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct SessionEntry {
+    /// Its secret id.
+    pub sid: Sid,
+    /// The Engine.IO machine.
+    pub engine: Session,
+    /// The Socket.IO machine.
+    pub sockets: Connection<SocketKey>,
+    /// What waits to be sent.
+    pub outbox: Outbox,
+    /// Where it goes.
+    pub carrier: Carrier,
+    /// A websocket that may become the carrier.
+    pub probe: Option<Wire>,
+    /// How it began.
+    pub info: Box<HandshakeInfo>,
+    /// The earliest timer set for it.
+    pub timer: Option<Instant>,
+    /// In the list of sessions to be flushed.
+    pub dirty: bool,
+    /// Closes when its outbox is empty.
+    pub closing: bool,
+    /// Somebody waits for the outbox to drain.
+    pub watched: bool,
+    /// The turn in which its outbox passed the limit.
+    pub over_limit: Option<u64>,
+    /// Its connection is not read until its handlers catch up.
+    pub paused: bool,
+}
+
+impl SessionEntry {
+    /// Whether this is the wire that data goes over.
+    pub fn is_carried_by(&self, wire: Wire) -> bool {
+        self.carrier == Carrier::WebSocket(wire)
+    }
+
+    /// Whether data can leave now, as far as anybody knows.
+    pub fn is_ready(&self) -> bool {
+        match self.carrier {
+            _ if self.engine.is_upgrading() => false,
+            Carrier::Polling(get) => get.is_some(),
+            Carrier::WebSocket(_) => !self.outbox.is_blocked(),
+        }
+    }
+}
+
+impl Reactor {
+    /// A text message of a websocket.
+    pub(super) fn handle_websocket_text(&mut self, key: SessionKey, text: &str, now: Instant) {
+        self.trace_engine(key, Flow::In, text);
+        match Packet::decode_text(text) {
+            Ok(packet) => self.handle_packet(key, TransportKind::WebSocket, packet, now),
+            Err(error) => {
+                self.with_session(key, |entry| entry.engine.handle_packet_error(TransportKind::WebSocket, error));
+            }
+        }
+        self.settle(key, now);
+    }
+
+    /// A binary message of a websocket.
+    pub(super) fn handle_websocket_binary(&mut self, key: SessionKey, data: &[u8], now: Instant) {
+        self.trace_binary(key, Flow::In, data.len());
+        self.handle_packet(key, TransportKind::WebSocket, Packet::Binary(Cow::Borrowed(data)), now);
+        self.settle(key, now);
+    }
+
+    /// One Engine.IO packet, by whichever way it came. The caller settles.
+    pub(super) fn handle_packet(&mut self, key: SessionKey, from: TransportKind, packet: Packet<'_>, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        match entry.engine.handle_packet(from, packet, &self.options.session, now) {
+            Incoming::Nothing | Incoming::Opened(_) => {}
+            Incoming::Text(text) => self.handle_message(key, text, now),
+            Incoming::Binary(data) => self.handle_attachment(key, data, now),
+        }
+    }
+
+    /// Does what the machine asks for, and sets its timer. After every input.
+    pub(super) fn settle(&mut self, key: SessionKey, now: Instant) {
+        while let Some(entry) = self.sessions.get_mut(key) {
+            if let Some(transmit) = entry.engine.poll_transmit() {
+                self.transmit(key, transmit, now);
+            } else if let Some(event) = entry.engine.poll_event() {
+                self.handle_session_event(key, event, now);
+            } else {
+                break;
+            }
+        }
+        self.arm_session(key);
+    }
+
+    fn transmit(&mut self, key: SessionKey, transmit: Transmit, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        match (transmit.packet, transmit.transport) {
+            (Control::Open, _) => {
+                let mut packet = Vec::new();
+                entry.engine.open_packet(&self.options.session).encode_packet(&mut packet);
+                self.queue_control(key, packet.into());
+            }
+            (Control::ProbePong, _) => {
+                if let (Some(wire), Some(text)) = (entry.probe, transmit.packet.as_text()) {
+                    self.trace_engine(key, Flow::Out, text);
+                    self.send_text(wire, text, now);
+                }
+            }
+            (Control::Noop, _) => self.release_poll(key, now),
+            (Control::Close, TransportKind::WebSocket) => self.close_websocket(key, now),
+            (control, transport) => {
+                if let Some(text) = control.as_text() {
+                    self.queue_control(key, Bytes::from_static(text.as_bytes()));
+                }
+                if control == Control::Close && transport == TransportKind::Polling {
+                    self.flush_poll(key, now);
+                }
+            }
+        }
+    }
+
+    fn queue_control(&mut self, key: SessionKey, text: Bytes) {
+        self.trace_engine(key, Flow::Out, std::str::from_utf8(&text).unwrap_or_default());
+        if let Some(entry) = self.sessions.get_mut(key) {
+            entry.outbox.push_control(text);
+            self.mark_dirty(key);
+        }
+    }
+
+    /// The machine has no more use for its websocket: the probe, if there is one, else the carrier.
+    fn close_websocket(&mut self, key: SessionKey, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let wire = match (entry.probe.take(), entry.carrier) {
+            (Some(probe), _) => probe,
+            (None, Carrier::WebSocket(wire)) => {
+                let code = entry.engine.close_reason().and_then(close_code);
+                self.flush_session(key, now);
+                self.close_wire(wire, code, now);
+                return;
+            }
+            (None, Carrier::Polling(_)) => return,
+        };
+        self.close_wire(wire, None, now);
+    }
+
+    fn handle_session_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
+        match event {
+            SessionEvent::ProbeWanted | SessionEvent::ProbeOpened | SessionEvent::ProbeFailed(_) => {}
+            SessionEvent::Upgraded => self.upgraded(key),
+            SessionEvent::Closed(reason) => self.session_closed(key, reason, now),
+        }
+    }
+
+    /// The probed websocket carries the session from here on, with all that still waits.
+    fn upgraded(&mut self, key: SessionKey) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let Some(wire) = entry.probe.take() else { return };
+        self.stats.upgrades += 1;
+        match wire {
+            Wire::Stream(_) => entry.outbox.turn_into_frames(),
+            Wire::Link(_) => entry.outbox.drop_controls(),
+        }
+        entry.carrier = Carrier::WebSocket(wire);
+        self.mark_dirty(key);
+    }
+
+    fn session_closed(&mut self, key: SessionKey, reason: CloseReason, now: Instant) {
+        let Some(entry) = self.sessions.remove(key) else { return };
+        self.stats.sessions_closed += 1;
+        self.sids.remove(&entry.sid);
+        let details = reason.details().map(String::into_boxed_str);
+        if is_breach(reason) {
+            self.stats.protocol_errors += 1;
+            let what = details.as_deref().unwrap_or_default();
+            let line = format!("session {:?} closed ({reason}): {what}", entry.sid);
+            self.log(Level::Warning, line);
+        }
+        for socket in entry.sockets.tokens() {
+            self.socket_closed(socket, reason.as_str(), details.clone());
+        }
+        if self.options.raw_messages {
+            self.batch.events.push(Event::RawClose { session: key, reason: reason.as_str() });
+        }
+        if let Carrier::Polling(Some(get)) = entry.carrier {
+            self.respond_noop(get, now);
+        }
+    }
+
+    /// Closes a session once what it has to say is sent.
+    pub(super) fn close_session(&mut self, key: SessionKey, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        if matches!(entry.carrier, Carrier::WebSocket(_)) && !entry.outbox.is_empty() {
+            entry.closing = true;
+            self.mark_dirty(key);
+            return;
+        }
+        entry.engine.close(now);
+        self.settle(key, now);
+    }
+
+    /// Ends a session at once.
+    pub(super) fn abort_session(&mut self, key: SessionKey, reason: CloseReason, now: Instant) {
+        self.with_session(key, |entry| entry.engine.abort(reason));
+        self.settle(key, now);
+    }
+
+    /// The wire of a websocket is gone.
+    pub(super) fn wire_lost(&mut self, key: SessionKey, wire: Wire, fault: Option<TransportFault>, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        if entry.probe == Some(wire) {
+            entry.probe = None;
+        } else if !entry.is_carried_by(wire) {
+            return;
+        }
+        let cause = fault.map_or(CloseCause::Closed, CloseCause::Error);
+        entry.engine.handle_transport_closed(TransportKind::WebSocket, cause);
+        self.settle(key, now);
+    }
+
+    /// Stops or resumes reading what a session's websocket brings; nobody is timed out meanwhile.
+    pub(super) fn pause_session(&mut self, key: SessionKey, paused: bool, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        if entry.paused == paused {
+            return;
+        }
+        entry.paused = paused;
+        entry.engine.set_reading_paused(paused, &self.options.session, now);
+        if let Carrier::WebSocket(Wire::Stream(connection)) = entry.carrier
+            && let Some(entry) = self.connections.get_mut(connection)
+        {
+            entry.paused = paused;
+            self.make_ready(connection);
+        }
+        self.arm_session(key);
+    }
+
+    pub(super) fn arm_session(&mut self, key: SessionKey) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let deadlines = [entry.engine.poll_timeout(), entry.sockets.poll_timeout()];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
+        if entry.timer.is_none_or(|timer| deadline < timer) {
+            entry.timer = Some(deadline);
+            self.timers.set(deadline, TimerKey::Session(key));
+        }
+    }
+
+    pub(super) fn session_timeout(&mut self, key: SessionKey, now: Instant) {
+        if self.has_unread(key) {
+            // What we have not read may be the pong: nobody is dead for our own delay.
+            let again = now + UNREAD_DELAY;
+            self.with_session(key, |entry| entry.timer = Some(again));
+            self.timers.set(again, TimerKey::Session(key));
+            return;
+        }
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        entry.timer = None;
+        entry.engine.handle_timeout(&self.options.session, now);
+        if let Err(error) = entry.sockets.handle_timeout(now) {
+            self.violation(key, &error, now);
+        }
+        self.settle(key, now);
+    }
+
+    fn has_unread(&self, key: SessionKey) -> bool {
+        let carrier = self.sessions.get(key).map(|entry| entry.carrier);
+        let Some(Carrier::WebSocket(Wire::Stream(connection))) = carrier else { return false };
+        self.connections.get(connection).is_some_and(|connection| connection.queued && !connection.paused)
+    }
+}
+
+/// Whether a session ended for what its peer did wrong, which is worth a line.
+fn is_breach(reason: CloseReason) -> bool {
+    use TransportFault::{GetAborted, Io, PostAborted};
+    match reason {
+        CloseReason::ParseError(_) => true,
+        CloseReason::TransportError(fault) => !matches!(fault, Io | GetAborted | PostAborted),
+        _ => false,
+    }
+}
+
+/// The code that tells a websocket's peer why.
+fn close_code(reason: CloseReason) -> Option<u16> {
+    match reason {
+        CloseReason::TransportError(TransportFault::MessageTooBig { .. }) => Some(close::MESSAGE_TOO_BIG),
+        _ => None,
+    }
+}

@@ -1,0 +1,162 @@
+//! Slots with generations: a key outlives its entry without ever naming the next one.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Names one entry of one [`Slots`]; `T` keeps keys of different tables apart.
+pub struct Key<T> {
+    index: u32,
+    generation: u32,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// The key as one number, for those who must carry it outside of Rust.
+    pub fn to_bits(self) -> u64 {
+        (u64::from(self.generation) << 32) | u64::from(self.index)
+    }
+
+    /// The key behind a number of [`Key::to_bits`].
+    #[allow(clippy::cast_possible_truncation)] // two halves of one number
+    pub fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32, table: PhantomData }
+    }
+
+    /// The place in the table, for side tables that follow it.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+// Derived impls would ask the same of `T`, which is only a name here.
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Key<T> {}
+impl<T> PartialEq for Key<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bits() == other.to_bits()
+    }
+}
+impl<T> Eq for Key<T> {}
+impl<T> std::hash::Hash for Key<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.to_bits().hash(state);
+    }
+}
+impl<T> fmt::Debug for Key<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+struct Slot<E> {
+    generation: u32,
+    entry: Option<E>,
+}
+
+/// A table of entries; `T` is the name that its keys bear.
+pub struct Slots<T, E = T> {
+    slots: Vec<Slot<E>>,
+    free: Vec<u32>,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<T, E> Default for Slots<T, E> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), table: PhantomData }
+    }
+}
+
+impl<T, E> Slots<T, E> {
+    /// Adds an entry made from its own key.
+    pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> E) -> Key<T> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, entry: None });
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let generation = self.slots.get(index as usize).map_or(0, |slot| slot.generation);
+        let key = Key { index, generation, table: PhantomData };
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            slot.entry = Some(make(key));
+        }
+        key
+    }
+
+    /// Adds an entry.
+    pub fn insert(&mut self, entry: E) -> Key<T> {
+        self.insert_with(|_| entry)
+    }
+
+    /// The entry, unless it is gone.
+    pub fn get(&self, key: Key<T>) -> Option<&E> {
+        let slot = self.slots.get(key.index())?;
+        if slot.generation == key.generation { slot.entry.as_ref() } else { None }
+    }
+
+    /// The entry, unless it is gone.
+    pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut E> {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation == key.generation { slot.entry.as_mut() } else { None }
+    }
+
+    /// Takes the entry out; its key names nothing from here on.
+    pub fn remove(&mut self, key: Key<T>) -> Option<E> {
+        let slot = self.slots.get_mut(key.index())?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        let entry = slot.entry.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(entry)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The keys of all entries, in no order of meaning.
+    pub fn keys(&self) -> Vec<Key<T>> {
+        let live = self.slots.iter().enumerate().filter(|(_, slot)| slot.entry.is_some());
+        live.map(|(index, slot)| Key {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            generation: slot.generation,
+            table: PhantomData,
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_a_removed_entry_names_nothing_though_its_slot_is_used_again() {
+        let mut slots: Slots<&str> = Slots::default();
+        let first = slots.insert("first");
+        assert_eq!(slots.remove(first), Some("first"));
+        let second = slots.insert("second");
+        assert_eq!(first.index(), second.index());
+        assert_eq!((slots.get(first), slots.get(second)), (None, Some(&"second")));
+        assert_eq!((slots.remove(first), slots.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_key_survives_the_way_through_a_number() {
+        let mut slots: Slots<u8> = Slots::default();
+        slots.insert(0);
+        let key = slots.insert(1);
+        assert_eq!(Key::from_bits(key.to_bits()), key);
+        assert_eq!(slots.keys().len(), 2);
+    }
+}

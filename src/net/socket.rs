@@ -1,0 +1,241 @@
+//! Sockets (one client in one namespace) in the reactor: what comes for them and what they send.
+
+use super::event::{Event, Level};
+use super::keys::{SessionKey, SocketKey, Wire};
+use super::reactor::Reactor;
+use super::session::Carrier;
+use super::trace::Flow;
+use crate::proto::engine::CloseReason;
+use crate::proto::limits;
+use crate::proto::sid::Sid;
+use crate::proto::socket::connection::{Incoming, ProtocolError};
+use crate::proto::socket::encoded::Encoded;
+use crate::proto::socket::packet::PacketKind;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One client in one namespace.
+#[derive(Debug)]
+pub struct SocketEntry {
+    /// The session that its packets go over.
+    pub session: SessionKey,
+    /// Where it is.
+    pub namespace: Arc<str>,
+    /// Its public id.
+    pub sid: Sid,
+    /// Until it is admitted: what was sent to it, as nothing leaves before the CONNECT reply.
+    pub parked: Option<Vec<Encoded>>,
+}
+
+impl Reactor {
+    /// A text message of a session.
+    pub(super) fn handle_message(&mut self, key: SessionKey, text: &str, now: Instant) {
+        if self.options.raw_messages {
+            self.raw_message(key, text.as_bytes(), false);
+            return;
+        }
+        self.trace_socket(key, Flow::In, text);
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        match entry.sockets.handle_text(text, &self.options.connection, now) {
+            Ok(incoming) => self.handle_incoming(key, incoming),
+            Err(error) => self.violation(key, &error, now),
+        }
+    }
+
+    /// A binary message of a session.
+    pub(super) fn handle_attachment(&mut self, key: SessionKey, data: Cow<'_, [u8]>, now: Instant) {
+        if self.options.raw_messages {
+            self.raw_message(key, &data, true);
+            return;
+        }
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        match entry.sockets.handle_binary(data, &self.options.connection) {
+            Ok(incoming) => self.handle_incoming(key, incoming),
+            Err(error) => self.violation(key, &error, now),
+        }
+    }
+
+    fn raw_message(&mut self, session: SessionKey, data: &[u8], binary: bool) {
+        let data = self.batch.store(data);
+        self.batch.events.push(Event::RawMessage { session, data, binary });
+    }
+
+    fn handle_incoming(&mut self, key: SessionKey, incoming: Incoming<'_, SocketKey>) {
+        match incoming {
+            Incoming::Connect { namespace, auth } => self.handle_connect(key, namespace, auth),
+            Incoming::Event { socket, id, data, attachments } => {
+                self.stats.packets_in += 1;
+                let data = self.batch.store(data.as_bytes());
+                self.batch.events.push(Event::Packet { socket, ack_id: id, data, attachments });
+            }
+            Incoming::Ack { socket, id, data, attachments } => {
+                self.stats.packets_in += 1;
+                let data = self.batch.store(data.as_bytes());
+                self.batch.events.push(Event::Ack { socket, id, data, attachments });
+            }
+            Incoming::Disconnect { socket } => {
+                self.socket_closed(socket, "client namespace disconnect", None);
+            }
+            // The rest is a client's; a server's machine refuses or drops it.
+            Incoming::Nothing | Incoming::Connected { .. } | Incoming::ConnectError { .. } => {}
+        }
+    }
+
+    fn handle_connect(&mut self, session: SessionKey, namespace: &str, auth: Option<&str>) {
+        let Some(sid) = self.new_sid() else { return };
+        let namespace = self.names.get(namespace).cloned().unwrap_or_else(|| Arc::from(namespace));
+        let socket = self.sockets.insert(SocketEntry {
+            session,
+            namespace: Arc::clone(&namespace),
+            sid,
+            parked: Some(Vec::new()),
+        });
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.sockets.joining(Arc::clone(&namespace), socket);
+        }
+        let auth = auth.map(|auth| self.batch.store(auth.as_bytes()));
+        self.batch.events.push(Event::Connect { socket, sid, namespace, auth });
+    }
+
+    /// The peer broke the protocol of Socket.IO: its connection ends.
+    pub(super) fn violation(&mut self, key: SessionKey, error: &ProtocolError, now: Instant) {
+        self.breach(key, &error.to_string(), now);
+    }
+
+    /// The same, found out by the layer above.
+    pub(super) fn breach(&mut self, key: SessionKey, message: &str, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        self.stats.protocol_errors += 1;
+        let line = format!("session {:?} closed (forced close): {message}", entry.sid);
+        self.log(Level::Warning, line);
+        self.force_close(key, now);
+    }
+
+    /// Closes a session whose sockets are told at once, though polling may need another request to
+    /// learn of it.
+    fn force_close(&mut self, key: SessionKey, now: Instant) {
+        self.with_session(key, |entry| entry.engine.close(now));
+        self.settle(key, now);
+        let Some(entry) = self.sessions.get(key) else { return };
+        let left: Vec<SocketKey> = entry.sockets.tokens().collect();
+        for socket in left {
+            self.with_session(key, |entry| entry.sockets.left(socket));
+            self.socket_closed(socket, "forced server close", None);
+        }
+    }
+
+    /// A socket is no more.
+    pub(super) fn socket_closed(&mut self, socket: SocketKey, reason: &'static str, details: Option<Box<str>>) {
+        if self.sockets.remove(socket).is_some() {
+            self.batch.events.push(Event::Drained { socket });
+            self.batch.events.push(Event::Disconnect { socket, reason, details });
+        }
+    }
+
+    /// Admits a socket: the reply leaves first, then what waited behind it.
+    pub(super) fn accept_socket(&mut self, socket: SocketKey, packet: &Encoded) {
+        let Some(entry) = self.sockets.get_mut(socket) else { return };
+        let (session, parked) = (entry.session, entry.parked.take());
+        let namespace = Arc::clone(&entry.namespace);
+        self.names.insert(namespace);
+        self.with_session(session, |entry| entry.sockets.joined(socket));
+        self.queue(session, packet, false);
+        for packet in parked.unwrap_or_default() {
+            self.queue(session, &packet, false);
+        }
+        self.arm_session(session);
+    }
+
+    /// Refuses a socket.
+    pub(super) fn refuse_socket(&mut self, socket: SocketKey, packet: &Encoded) {
+        let Some(entry) = self.sockets.remove(socket) else { return };
+        self.with_session(entry.session, |session| session.sockets.left(socket));
+        self.queue(entry.session, packet, false);
+    }
+
+    /// Sends to one socket. True when its outbox is at the high-water mark.
+    pub(super) fn send(&mut self, socket: SocketKey, packet: &Encoded, volatile: bool) -> bool {
+        let Some(entry) = self.sockets.get_mut(socket) else {
+            self.stats.late_dropped += 1;
+            return false;
+        };
+        if let Some(parked) = &mut entry.parked {
+            if !volatile {
+                parked.push(packet.clone());
+            }
+            return false;
+        }
+        let session = entry.session;
+        self.queue(session, packet, volatile)
+    }
+
+    /// Puts a packet into a session's outbox. True when that is at the high-water mark.
+    pub(super) fn queue(&mut self, key: SessionKey, packet: &Encoded, volatile: bool) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        if volatile && !entry.is_ready() {
+            self.stats.volatile_dropped += 1;
+            return false;
+        }
+        entry.outbox.push(packet);
+        let (eager, full) = (
+            entry.outbox.pending() >= limits::OUTBOX_EAGER_WRITE && !entry.outbox.is_blocked(),
+            entry.outbox.refused() >= self.options.marks.high_water,
+        );
+        self.stats.packets_out += 1;
+        self.trace_packet_out(key, packet);
+        self.mark_dirty(key);
+        if eager && matches!(self.sessions.get(key).map(|entry| entry.carrier), Some(Carrier::WebSocket(Wire::Stream(_)))) {
+            let now = self.now;
+            self.flush_session(key, now);
+            return self.sessions.get(key).is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water);
+        }
+        full
+    }
+
+    /// Takes a socket out of its namespace, with its connection if `close`.
+    pub(super) fn disconnect_socket(&mut self, socket: SocketKey, close: bool, now: Instant) {
+        let Some(session) = self.sockets.get(socket).map(|entry| entry.session) else { return };
+        let leaving: Vec<SocketKey> = if close {
+            self.sessions.get(session).map(|entry| entry.sockets.tokens().collect()).unwrap_or_default()
+        } else {
+            vec![socket]
+        };
+        for socket in leaving {
+            let Some(entry) = self.sockets.get(socket) else { continue };
+            let packet = Encoded::empty(PacketKind::Disconnect, &entry.namespace);
+            self.with_session(session, |entry| entry.sockets.left(socket));
+            self.queue(session, &packet, false);
+            self.socket_closed(socket, "server namespace disconnect", None);
+        }
+        if close {
+            self.close_session(session, now);
+        }
+    }
+
+    /// Tells every socket that the server goes, and closes every session.
+    pub(super) fn shutdown(&mut self, now: Instant) {
+        self.stopping = true;
+        for socket in self.sockets.keys() {
+            if let Some(session) = self.sockets.get(socket).map(|entry| entry.session) {
+                self.with_session(session, |entry| entry.sockets.left(socket));
+            }
+            self.socket_closed(socket, "server shutting down", None);
+        }
+        for session in self.sessions.keys() {
+            self.close_session(session, now);
+        }
+        self.end_idle_connections(now);
+    }
+
+    /// Ends everything at once.
+    pub(super) fn abort(&mut self, now: Instant) {
+        self.stopping = true;
+        for session in self.sessions.keys() {
+            self.abort_session(session, CloseReason::ForcedClose, now);
+        }
+        for connection in self.connections.keys() {
+            self.connection_lost(connection, None, now);
+        }
+    }
+}
