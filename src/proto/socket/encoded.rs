@@ -180,3 +180,110 @@ fn write_header(out: &mut Vec<u8>, opcode: u8, length: usize, mask: Option<[u8; 
     }
     out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask.as_slice()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[&'static [u8]]) -> Encoded {
+        let written: Result<_, ()> = Encoded::build(PacketKind::Event, namespace, id, |out, parts| {
+            out.extend_from_slice(json.as_bytes());
+            parts.extend(attachments.iter().map(|part| Bytes::from_static(part)));
+            Ok(())
+        });
+        written.unwrap()
+    }
+
+    #[test]
+    fn a_plain_event_is_one_text_frame() {
+        let packet = event("/", None, r#"["a"]"#, &[]);
+        assert_eq!(&packet.websocket()[..], b"\x81\x0742[\"a\"]");
+        assert_eq!(packet.text(), "42[\"a\"]");
+        assert_eq!((packet.attachments().count(), packet.size()), (0, 9));
+    }
+
+    #[test]
+    fn namespace_id_and_count_stand_before_the_data() {
+        assert_eq!(event("/admin", Some(12), "[]", &[]).text(), "42/admin,12[]");
+        let packet = event("/admin", Some(12), "[]", &[b"one", b"", b"three"]);
+        assert_eq!(packet.text(), "453-/admin,12[]");
+        assert_eq!(packet.attachments().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
+        assert_eq!(
+            &packet.websocket()[..],
+            b"\x81\x0f453-/admin,12[]\x82\x03one\x82\x00\x82\x05three",
+            "one buffer holds all frames"
+        );
+    }
+
+    #[test]
+    fn attachments_share_the_buffer() {
+        let packet = event("/", None, "[]", &[b"shared"]);
+        let attachment = packet.attachments().next().unwrap();
+        assert!(packet.websocket().as_ptr_range().contains(&attachment.as_ptr()));
+    }
+
+    #[test]
+    fn every_length_of_header_is_read_back() {
+        for length in [0, 1, 117, 118, 119, 125, 126, 127, 65_531, 65_532, 65_533, 65_536, 70_000] {
+            let part: &'static [u8] = Box::leak(vec![b'x'; length].into_boxed_slice());
+            let json = format!("[\"{}\"]", "y".repeat(length));
+            let packet = event("/", None, &json, &[part, part]);
+            assert_eq!(packet.text(), format!("452-{json}"), "{length}");
+            assert!(packet.attachments().eq([part, part]), "{length}");
+        }
+    }
+
+    #[test]
+    fn packets_without_json_and_with_json_at_hand() {
+        assert_eq!(Encoded::empty(PacketKind::Disconnect, "/admin").text(), "41/admin,");
+        assert_eq!(Encoded::empty(PacketKind::Connect, "/").text(), "40");
+        let refusal = Encoded::from_text(PacketKind::ConnectError, "/x", None, r#"{"message":"no"}"#);
+        assert_eq!(refusal.text(), r#"44/x,{"message":"no"}"#);
+        assert_eq!(Encoded::from_text(PacketKind::Ack, "/", Some(3), "[]").text(), "433[]");
+    }
+
+    #[test]
+    fn only_events_and_acks_have_a_binary_form() {
+        let written: Result<_, ()> = Encoded::build(PacketKind::Connect, "/", None, |out, parts| {
+            out.extend_from_slice(b"{}");
+            parts.push(Bytes::from_static(b"lost"));
+            Ok(())
+        });
+        let packet = written.unwrap();
+        assert_eq!((packet.text(), packet.attachments().count()), ("40{}", 0));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_buffer_as_it_was() {
+        let mut out = b"before".to_vec();
+        let written = write_packet(&mut out, PacketKind::Event, "/", None, |out, _| {
+            out.extend_from_slice(b"[half");
+            Err("failed")
+        });
+        assert_eq!((written, out.as_slice()), (Err("failed"), &b"before"[..]));
+    }
+
+    #[test]
+    fn packets_are_appended_to_a_buffer() {
+        let mut out = Vec::new();
+        for id in [1, 2] {
+            let written: Result<(), ()> = write_packet(&mut out, PacketKind::Ack, "/", Some(id), |out, _| {
+                out.extend_from_slice(b"[]");
+                Ok(())
+            });
+            written.unwrap();
+        }
+        assert_eq!(out, b"\x81\x05431[]\x81\x05432[]");
+    }
+
+    #[test]
+    fn a_client_masks_every_frame() {
+        let packet = event("/", None, "[]", &[b"abc"]);
+        let mut out = Vec::new();
+        let mut masks = [[1, 2, 3, 4], [0; 4]].into_iter();
+        packet.write_masked(&mut out, || masks.next().unwrap());
+        let text: Vec<u8> = b"451-[]".iter().zip([1, 2, 3, 4, 1, 2]).map(|(byte, key)| byte ^ key).collect();
+        let expected = [b"\x81\x86\x01\x02\x03\x04".as_slice(), &text, b"\x82\x83\0\0\0\0abc"].concat();
+        assert_eq!(out, expected);
+    }
+}
