@@ -4,11 +4,9 @@
 //! Source: Socket.IO protocol 5, "Packet encoding"; RFC 6455, section 5.2.
 
 use super::packet::PacketKind;
+use crate::proto::Side;
+use crate::proto::ws::frame::{Header, OpCode, encode_frame, write_header};
 use bytes::Bytes;
-
-/// Opcodes of the only two frames that a packet has.
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
 
 /// One packet, encoded. Cloning shares the buffer.
 ///
@@ -80,13 +78,11 @@ impl Encoded {
     /// for each frame.
     pub fn write_masked(&self, out: &mut Vec<u8>, mut mask: impl FnMut() -> [u8; 4]) {
         let mut rest: &[u8] = &self.0;
-        let mut opcode = TEXT;
+        let mut opcode = OpCode::Text;
         while !rest.is_empty() {
             let (payload, next) = split_frame(rest);
-            let key = mask();
-            write_header(out, opcode, payload.len(), Some(key));
-            out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-            (rest, opcode) = (next, BINARY);
+            encode_frame(out, opcode, payload, Some(mask()));
+            (rest, opcode) = (next, OpCode::Binary);
         }
     }
 }
@@ -114,7 +110,7 @@ pub fn write_packet<E>(
     let json = out.len() - start;
     write_head(out, kind, attachments.len(), namespace, id);
     let head = out.len() - start - json;
-    write_header(out, TEXT, head + json, None);
+    write_header(out, OpCode::Text, true, head + json, None);
     let header = out.len() - start - json - head;
     if let Some(packet) = out.get_mut(start..) {
         packet.rotate_right(header);
@@ -123,8 +119,7 @@ pub fn write_packet<E>(
         }
     }
     for attachment in &attachments {
-        write_header(out, BINARY, attachment.len(), None);
-        out.extend_from_slice(attachment);
+        encode_frame(out, OpCode::Binary, attachment, None);
     }
     Ok(())
 }
@@ -152,33 +147,8 @@ fn split_frame(frames: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn split_frame_checked(frames: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = match *frames.get(1)? {
-        126 => {
-            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
-            (usize::from(u16::from_be_bytes(*length)), rest)
-        }
-        127 => {
-            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
-            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
-        }
-        length => (usize::from(length), frames.get(2..)?),
-    };
-    rest.split_at_checked(length)
-}
-
-fn write_header(out: &mut Vec<u8>, opcode: u8, length: usize, mask: Option<[u8; 4]>) {
-    let masked = if mask.is_some() { 0x80 } else { 0 };
-    out.push(0x80 | opcode);
-    if let Some(length) = u8::try_from(length).ok().filter(|&length| length < 126) {
-        out.push(masked | length);
-    } else if let Ok(length) = u16::try_from(length) {
-        out.push(masked | 126);
-        out.extend_from_slice(&length.to_be_bytes());
-    } else {
-        out.push(masked | 127);
-        out.extend_from_slice(&(length as u64).to_be_bytes());
-    }
-    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask.as_slice()));
+    let (header, size) = Header::decode(frames, Side::Client).ok()??;
+    frames.get(size..)?.split_at_checked(usize::try_from(header.length).ok()?)
 }
 
 #[cfg(test)]
