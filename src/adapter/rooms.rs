@@ -41,7 +41,7 @@ pub struct Rooms<K> {
     sockets: Vec<K>,
     by_name: HashMap<Arc<str>, u32>,
     /// None is a free place.
-    rooms: Vec<Option<Room<K>>>,
+    slots: Vec<Option<Room<K>>>,
     free: Vec<u32>,
 }
 
@@ -52,7 +52,7 @@ impl<K> Default for Rooms<K> {
             by_sid: HashMap::new(),
             sockets: Vec::new(),
             by_name: HashMap::new(),
-            rooms: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -84,9 +84,9 @@ impl<K: Copy + Eq + Hash> Rooms<K> {
         }
         let number = self.by_name.get(room).copied();
         let number =
-            number.unwrap_or_else(|| index(self.free.last().map_or(self.rooms.len(), |&n| n as usize)));
+            number.unwrap_or_else(|| index(self.free.last().map_or(self.slots.len(), |&n| n as usize)));
         let Err(slot) = member.places.binary_search_by_key(&number, |place| place.room) else { return false };
-        let Some(room) = open_room(&mut self.rooms, &mut self.free, &mut self.by_name, number, room) else {
+        let Some(room) = open_room(&mut self.slots, &mut self.free, &mut self.by_name, number, room) else {
             return false;
         };
         member.places.insert(slot, Place { room: number, position: index(room.members.len()) });
@@ -122,7 +122,7 @@ impl<K: Copy + Eq + Hash> Rooms<K> {
 
     /// Takes what stands at a place out of its room; gives the room's name.
     fn take_out(&mut self, place: Place) -> Option<Arc<str>> {
-        let slot = self.rooms.get_mut(place.room as usize)?;
+        let slot = self.slots.get_mut(place.room as usize)?;
         let room = slot.as_mut()?;
         let name = Arc::clone(&room.name);
         swap_remove(&mut room.members, place.position, |moved| {
@@ -149,14 +149,14 @@ impl<K: Copy + Eq + Hash> Rooms<K> {
         let own = member.filter(|member| member.in_own_room).map(|member| member.sid.as_str());
         let places = member.map_or(&[][..], |member| member.places.as_slice());
         own.into_iter().chain(places.iter().filter_map(|place| {
-            let room = self.rooms.get(place.room as usize)?.as_ref()?;
+            let room = self.slots.get(place.room as usize)?.as_ref()?;
             Some(&*room.name)
         }))
     }
 
     /// The sockets in a room.
     pub fn members(&self, room: &str) -> impl Iterator<Item = K> {
-        let stored = self.by_name.get(room).and_then(|&number| self.rooms.get(number as usize)?.as_ref());
+        let stored = self.by_name.get(room).and_then(|&number| self.slots.get(number as usize)?.as_ref());
         let stored = stored.map_or(&[][..], |room| room.members.as_slice());
         self.owner(room).into_iter().chain(stored.iter().copied())
     }
@@ -184,7 +184,7 @@ impl<K: Copy + Eq + Hash> Rooms<K> {
 
     /// Every room that was joined by name; those named by a socket's own id are not among them.
     pub fn named_rooms(&self) -> impl Iterator<Item = (&str, &[K])> {
-        self.rooms.iter().flatten().map(|room| (&*room.name, room.members.as_slice()))
+        self.slots.iter().flatten().map(|room| (&*room.name, room.members.as_slice()))
     }
 
     /// Every socket of the namespace.
@@ -248,4 +248,114 @@ fn swap_remove<K: Copy>(list: &mut Vec<K>, position: u32, moved: impl FnOnce(K))
 /// Four thousand million sockets do not fit into memory.
 fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sid::RANDOM_BYTES;
+
+    fn sid(byte: u8) -> Sid {
+        Sid::from_random([byte; RANDOM_BYTES])
+    }
+
+    fn with_sockets(count: u8) -> Rooms<u8> {
+        let mut rooms = Rooms::new();
+        for socket in 0..count {
+            assert!(rooms.insert(socket, sid(socket)));
+        }
+        rooms
+    }
+
+    fn members(rooms: &Rooms<u8>, room: &str) -> Vec<u8> {
+        let mut members: Vec<u8> = rooms.members(room).collect();
+        members.sort_unstable();
+        members
+    }
+
+    #[test]
+    fn a_socket_is_in_the_room_named_by_its_id() {
+        let rooms = with_sockets(2);
+        assert_eq!(members(&rooms, sid(1).as_str()), [1]);
+        assert!(rooms.is_in(1, sid(1).as_str()) && !rooms.is_in(0, sid(1).as_str()));
+        assert!(rooms.has_room(sid(0).as_str()));
+        assert_eq!(rooms.rooms_of(1).collect::<Vec<_>>(), [sid(1).as_str()]);
+        assert_eq!((rooms.find(&sid(1)), rooms.sid_of(1)), (Some(1), Some(sid(1))));
+    }
+
+    #[test]
+    fn an_own_room_can_be_left_and_joined_again() {
+        let mut rooms = with_sockets(1);
+        let own = sid(0);
+        assert!(!rooms.join(0, own.as_str()));
+        assert!(rooms.leave(0, own.as_str()) && !rooms.leave(0, own.as_str()));
+        assert!(!rooms.has_room(own.as_str()) && members(&rooms, own.as_str()).is_empty());
+        assert_eq!(rooms.find(&own), Some(0), "the socket is still known by its id");
+        assert!(rooms.join(0, own.as_str()));
+        assert_eq!(members(&rooms, own.as_str()), [0]);
+    }
+
+    #[test]
+    fn another_socket_may_join_an_own_room() {
+        let mut rooms = with_sockets(2);
+        assert!(rooms.join(1, sid(0).as_str()));
+        assert_eq!(members(&rooms, sid(0).as_str()), [0, 1]);
+        assert_eq!(rooms.remove(0), [Arc::from(sid(0).as_str())]);
+        assert_eq!(members(&rooms, sid(0).as_str()), [1], "the room outlives the socket it is named by");
+    }
+
+    #[test]
+    fn joining_and_leaving_twice_changes_nothing() {
+        let mut rooms = with_sockets(1);
+        assert!(rooms.join(0, "a") && !rooms.join(0, "a"));
+        assert_eq!(members(&rooms, "a"), [0]);
+        assert!(rooms.leave(0, "a") && !rooms.leave(0, "a") && !rooms.leave(0, "never"));
+    }
+
+    #[test]
+    fn a_room_dies_when_empty_and_its_place_is_used_again() {
+        let mut rooms = with_sockets(1);
+        for round in 0..100 {
+            let name = format!("room {round}");
+            assert!(rooms.join(0, &name) && rooms.has_room(&name));
+            assert!(rooms.leave(0, &name) && !rooms.has_room(&name));
+        }
+        assert_eq!(rooms.slots.len(), 1);
+        assert_eq!(rooms.named_rooms().count(), 0);
+    }
+
+    #[test]
+    fn who_leaves_from_the_middle_does_not_disturb_the_others() {
+        let mut rooms = with_sockets(5);
+        for socket in 0..5 {
+            for room in ["a", "b", "c"] {
+                rooms.join(socket, room);
+            }
+        }
+        assert!(rooms.leave(0, "b"));
+        assert_eq!(rooms.remove(1).len(), 4);
+        assert!(rooms.leave(4, "a") && rooms.leave(4, "b") && rooms.leave(4, "c"));
+        assert_eq!(members(&rooms, "a"), [0, 2, 3]);
+        assert_eq!(members(&rooms, "b"), [2, 3]);
+        assert_eq!(members(&rooms, "c"), [0, 2, 3]);
+        assert_eq!(rooms.len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_join_leave_or_go() {
+        let mut rooms = with_sockets(1);
+        assert!(!rooms.join(7, "a") && !rooms.leave(7, "a") && rooms.remove(7).is_empty());
+        assert!(!rooms.has_room("a"));
+        assert!(!rooms.insert(0, sid(9)) && !rooms.insert(9, sid(0)), "a key and an id are used once");
+        assert_eq!(rooms.len(), 1);
+    }
+
+    #[test]
+    fn a_socket_in_two_rooms_owns_no_heap() {
+        assert!(size_of::<(u64, Member)>() <= 64);
+        let mut rooms = with_sockets(1);
+        rooms.join(0, "a");
+        rooms.join(0, "b");
+        assert!(!rooms.members[&0].places.spilled());
+    }
 }

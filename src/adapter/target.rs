@@ -49,10 +49,11 @@ impl<K: Copy + Eq + Hash> Rooms<K> {
                 out.extend(members.filter(|&socket| seen.insert(socket)));
             }
         }
-        let except: HashSet<K> =
-            target.except.iter().flat_map(|room| self.members(room)).chain(target.except_socket).collect();
-        if !except.is_empty() {
-            retain_from(out, start, |socket| !except.contains(socket));
+        // Empty sets own no memory: leaving out the sender alone costs one comparison a socket.
+        let except: HashSet<K> = target.except.iter().flat_map(|room| self.members(room)).collect();
+        if !except.is_empty() || target.except_socket.is_some() {
+            let sender = target.except_socket;
+            retain_from(out, start, |socket| Some(*socket) != sender && !except.contains(socket));
         }
     }
 }
@@ -64,4 +65,74 @@ fn retain_from<K: Copy>(out: &mut Vec<K>, start: usize, keep: impl Fn(&K) -> boo
         position += 1;
         position <= start || keep(element)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::sid::{RANDOM_BYTES, Sid};
+
+    fn sid(byte: u8) -> Sid {
+        Sid::from_random([byte; RANDOM_BYTES])
+    }
+
+    /// Sockets 0 to 5; the even ones are in `even`, 0 to 2 in `low`.
+    fn six() -> Rooms<u8> {
+        let mut rooms = Rooms::new();
+        for socket in 0..6 {
+            rooms.insert(socket, sid(socket));
+            if socket % 2 == 0 {
+                rooms.join(socket, "even");
+            }
+            if socket < 3 {
+                rooms.join(socket, "low");
+            }
+        }
+        rooms
+    }
+
+    fn resolved(rooms: &[&str], except: &[&str], except_socket: Option<u8>) -> Vec<u8> {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let target =
+            Target { rooms: owned(rooms), except: owned(except), except_socket, flags: Flags::default() };
+        let mut out = vec![99];
+        six().resolve(&target, &mut out);
+        assert_eq!(out.remove(0), 99, "what was in the list stays");
+        out.sort_unstable();
+        out
+    }
+
+    #[test]
+    fn no_room_is_the_whole_namespace() {
+        assert_eq!(resolved(&[], &[], None), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn several_rooms_are_a_union_with_each_socket_once() {
+        assert_eq!(resolved(&["even", "low", "even"], &[], None), [0, 1, 2, 4]);
+    }
+
+    #[test]
+    fn a_socket_in_any_of_the_exceptions_is_left_out() {
+        assert_eq!(resolved(&[], &["even", "low"], None), [3, 5]);
+        assert_eq!(resolved(&["low"], &["even"], None), [1]);
+    }
+
+    #[test]
+    fn the_sender_is_left_out() {
+        assert_eq!(resolved(&["low"], &[], Some(1)), [0, 2]);
+        assert_eq!(resolved(&[], &["low"], Some(5)), [3, 4]);
+    }
+
+    #[test]
+    fn the_exception_wins_even_over_the_sockets_own_room() {
+        assert_eq!(resolved(&[sid(2).as_str()], &[], None), [2]);
+        assert_eq!(resolved(&[sid(2).as_str(), "low"], &[sid(2).as_str()], None), [0, 1]);
+    }
+
+    #[test]
+    fn a_room_without_members_is_nobody() {
+        assert_eq!(resolved(&["nowhere"], &[], None), [0; 0]);
+        assert_eq!(resolved(&["low"], &["nowhere"], None), [0, 1, 2]);
+    }
 }

@@ -1,1 +1,14 @@
-//! The extension module.
+//! The extension module `siox._siox`: what it exports, as one list.
+
+mod codec;
+mod errors;
+mod value;
+
+use pyo3::prelude::*;
+
+/// The native half of siox. Private: `siox` is the public face.
+#[pymodule]
+mod _siox {
+    #[pymodule_export]
+    use super::codec::{decode_event, encode_event};
+}

@@ -191,3 +191,98 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn ids_start_at_one_and_rise() {
+        let mut table = AckTable::new();
+        assert_eq!(table.insert('a', None), Ok(1));
+        assert_eq!(table.insert('b', None), Ok(2));
+        assert_eq!(table.handle_ack('a', 0), Outcome::Unknown);
+    }
+
+    #[test]
+    fn an_answer_counts_once_and_only_from_who_was_asked() {
+        let mut table = AckTable::new();
+        let id = table.insert('a', None).unwrap();
+        assert_eq!(table.handle_ack('b', id), Outcome::Unknown);
+        assert_eq!(table.handle_ack('a', id), Outcome::Single);
+        assert_eq!(table.handle_ack('a', id), Outcome::Unknown);
+        assert!(table.is_empty() && table.by_socket.is_empty());
+    }
+
+    #[test]
+    fn a_broadcast_is_complete_when_all_have_answered_or_gone() {
+        let mut table = AckTable::new();
+        let start = Instant::now();
+        let id = table.insert_many(['a', 'b', 'c'], start);
+        assert_eq!(table.handle_ack('b', id), Outcome::Partial { remaining: 2 });
+        assert_eq!(table.handle_ack('b', id), Outcome::Unknown);
+        assert_eq!(table.remove_socket('a'), [(id, Outcome::Partial { remaining: 1 })]);
+        assert_eq!(table.handle_ack('c', id), Outcome::Complete);
+        assert_eq!((table.len(), table.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn a_broadcast_to_nobody_waits_for_nobody() {
+        let mut table: AckTable<char> = AckTable::new();
+        assert_eq!(table.insert_many([], Instant::now()), 1);
+        assert!(table.is_empty() && table.poll_timeout().is_none());
+        assert_eq!(table.insert('a', None), Ok(2));
+    }
+
+    #[test]
+    fn what_a_socket_owed_fails_when_it_goes() {
+        let mut table = AckTable::new();
+        let first = table.insert('a', None).unwrap();
+        let second = table.insert('a', Some(Instant::now())).unwrap();
+        let other = table.insert('b', None).unwrap();
+        assert_eq!(table.remove_socket('a'), [(first, Outcome::Single), (second, Outcome::Single)]);
+        assert_eq!(table.remove_socket('a'), []);
+        assert_eq!(table.poll_timeout(), None);
+        assert_eq!(table.handle_ack('b', other), Outcome::Single);
+    }
+
+    #[test]
+    fn deadlines_pass_in_order_and_a_late_answer_is_unknown() {
+        let mut table = AckTable::new();
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let late = table.insert('a', Some(start + second * 2)).unwrap();
+        let early = table.insert_many(['a', 'b'], start + second);
+        let never = table.insert('a', None).unwrap();
+        assert_eq!(table.poll_timeout(), Some(start + second));
+        assert!(table.handle_timeout(start).is_empty());
+        assert_eq!(table.handle_timeout(start + second * 5), [early, late]);
+        assert_eq!(table.handle_ack('a', late), Outcome::Unknown);
+        assert_eq!(table.handle_ack('b', early), Outcome::Unknown);
+        assert_eq!(table.handle_ack('a', never), Outcome::Single);
+        assert!(table.by_socket.is_empty());
+    }
+
+    #[test]
+    fn a_cancelled_id_is_forgotten() {
+        let mut table = AckTable::new();
+        let id = table.insert('a', Some(Instant::now())).unwrap();
+        assert!(table.cancel(id) && !table.cancel(id));
+        assert!(table.is_empty() && table.by_socket.is_empty() && table.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn one_socket_cannot_owe_without_limit_nor_keep_others_from_being_asked() {
+        let mut table = AckTable::new();
+        for _ in 0..MAX_PENDING_ACKS {
+            table.insert('a', None).unwrap();
+        }
+        assert_eq!(table.insert('a', None), Err(TooManyPendingAcks { limit: MAX_PENDING_ACKS }));
+        let id = table.insert_many(['a', 'b'], Instant::now());
+        assert_eq!(table.handle_ack('b', id), Outcome::Partial { remaining: 1 });
+        assert_eq!(table.handle_ack('a', 1), Outcome::Single);
+        assert_eq!(table.handle_ack('a', id), Outcome::Complete);
+        assert!(table.insert('a', None).is_ok());
+    }
+}

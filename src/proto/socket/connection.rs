@@ -6,6 +6,7 @@
 
 use super::attachment::{Attachments, Progress};
 use super::packet::{self, Head, PacketError, PacketKind};
+use crate::proto::json::JsonError;
 use crate::proto::{Side, limits};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -101,9 +102,9 @@ pub enum ProtocolError {
     /// A text that is no packet.
     #[error(transparent)]
     Packet(#[from] PacketError),
-    /// CONNECT with data that is not a JSON object.
-    #[error("the data of a CONNECT is not a JSON object")]
-    BadConnectData,
+    /// CONNECT, its reply or CONNECT_ERROR with data that is not JSON.
+    #[error(transparent)]
+    BadData(JsonError),
     /// A packet for a namespace that is not joined, or not yet.
     #[error("a packet of type {0:?} for a namespace that is not joined")]
     NotJoined(PacketKind),
@@ -291,6 +292,7 @@ impl<T: Copy + Eq> Connection<T> {
         if self.side == Side::Server {
             return Err(ProtocolError::ConnectErrorFromClient);
         }
+        super::namespace::check(head.data).map_err(ProtocolError::BadData)?;
         let Some(socket) = self.recipient(&head)? else { return Ok(Incoming::Nothing) };
         self.remove(socket);
         Ok(Incoming::ConnectError { socket, data: head.data })
@@ -428,5 +430,209 @@ fn incoming<T>(
     match (kind, id) {
         (PacketKind::Ack, Some(id)) => Incoming::Ack { socket, id, data, attachments },
         (_, id) => Incoming::Event { socket, id, data, attachments },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ConnectionLimits = ConnectionLimits {
+        max_attachments: 3,
+        max_attachments_size: 10,
+        attachments_timeout: Duration::from_secs(60),
+        max_namespaces: 3,
+    };
+
+    fn joined(side: Side) -> (Connection<u64>, Instant) {
+        let now = Instant::now();
+        let mut connection = Connection::new(side, now, Some(Duration::from_secs(45)));
+        assert!(connection.joining("/".into(), 1));
+        assert!(connection.joined(1));
+        (connection, now)
+    }
+
+    fn event<'a>(socket: u64, data: &'a str, attachments: &[&'static [u8]]) -> Incoming<'a, u64> {
+        let attachments = attachments.iter().map(|part| Bytes::from_static(part)).collect();
+        Incoming::Event { socket, id: None, data: data.into(), attachments }
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection<u64>>() <= 96, "{}", size_of::<Connection<u64>>());
+        let (connection, _) = joined(Side::Server);
+        assert!(!connection.members.spilled());
+    }
+
+    #[test]
+    fn a_plain_event_is_handed_on_without_a_copy() {
+        let (mut connection, now) = joined(Side::Server);
+        let text = r#"2["a"]"#;
+        let Ok(Incoming::Event { data: Cow::Borrowed(data), .. }) =
+            connection.handle_text(text, &LIMITS, now)
+        else {
+            panic!("not borrowed")
+        };
+        assert_eq!(data.as_ptr(), text[1..].as_ptr());
+    }
+
+    #[test]
+    fn attachments_are_gathered_before_the_event() {
+        let (mut connection, now) = joined(Side::Server);
+        assert_eq!(connection.handle_text("52-[]", &LIMITS, now), Ok(Incoming::Nothing));
+        assert_eq!(connection.handle_binary(b"one"[..].into(), &LIMITS), Ok(Incoming::Nothing));
+        let last = connection.handle_binary(Vec::from(*b"two").into(), &LIMITS);
+        assert_eq!(last, Ok(event(1, "[]", &[b"one", b"two"])));
+        let unexpected = connection.handle_binary(b"three"[..].into(), &LIMITS);
+        assert_eq!(unexpected, Err(ProtocolError::UnexpectedAttachment));
+    }
+
+    #[test]
+    fn a_text_between_head_and_attachments_is_an_error() {
+        let (mut connection, now) = joined(Side::Server);
+        connection.handle_text("51-[]", &LIMITS, now).unwrap();
+        assert_eq!(connection.handle_text("2[]", &LIMITS, now), Err(ProtocolError::TextAmidAttachments));
+    }
+
+    #[test]
+    fn attachments_are_bounded_together() {
+        let (mut connection, now) = joined(Side::Server);
+        connection.handle_text("53-[]", &LIMITS, now).unwrap();
+        connection.handle_binary([0; 6][..].into(), &LIMITS).unwrap();
+        connection.handle_binary([0; 4][..].into(), &LIMITS).unwrap();
+        let too_large = connection.handle_binary([0; 1][..].into(), &LIMITS);
+        assert_eq!(too_large, Err(ProtocolError::AttachmentsTooLarge { limit: 10 }));
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_the_server_ended_a_socket_is_dropped() {
+        let (mut connection, now) = joined(Side::Server);
+        connection.handle_text("51-[]", &LIMITS, now).unwrap();
+        assert!(connection.left(1) && !connection.left(1));
+        assert_eq!(connection.handle_binary([0; 1][..].into(), &LIMITS), Ok(Incoming::Nothing));
+        for text in ["2[\"a\"]", "31[]", "51-[]"] {
+            assert_eq!(connection.handle_text(text, &LIMITS, now), Ok(Incoming::Nothing), "{text}");
+        }
+        assert_eq!(connection.handle_binary([0; 1][..].into(), &LIMITS), Ok(Incoming::Nothing));
+        assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Nothing));
+        let again = connection.handle_text("0", &LIMITS, now);
+        assert_eq!(again, Ok(Incoming::Connect { namespace: "/", auth: None }));
+        assert!(connection.joining("/".into(), 2) && connection.joined(2));
+        assert_eq!(connection.tokens().collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn attachments_of_a_former_socket_do_not_reach_its_successor() {
+        let (mut connection, now) = joined(Side::Server);
+        connection.handle_text("51-[]", &LIMITS, now).unwrap();
+        connection.left(1);
+        connection.joining("/".into(), 2);
+        assert_eq!(connection.handle_binary([0; 1][..].into(), &LIMITS), Ok(Incoming::Nothing));
+    }
+
+    #[test]
+    fn a_server_knows_no_packets_for_namespaces_that_are_not_joined() {
+        let now = Instant::now();
+        let mut connection: Connection<u64> = Connection::new(Side::Server, now, None);
+        let refused = |kind| Err(ProtocolError::NotJoined(kind));
+        assert_eq!(connection.handle_text("2[\"a\"]", &LIMITS, now), refused(PacketKind::Event));
+        assert_eq!(connection.handle_text("51-[]", &LIMITS, now), refused(PacketKind::Event));
+        assert!(connection.joining("/".into(), 1));
+        assert_eq!(connection.handle_text("2[\"a\"]", &LIMITS, now), refused(PacketKind::Event));
+        assert_eq!(connection.handle_text("31[]", &LIMITS, now), refused(PacketKind::Ack));
+        assert_eq!(connection.handle_text("1", &LIMITS, now), refused(PacketKind::Disconnect));
+        assert_eq!(connection.handle_text("0", &LIMITS, now), Err(ProtocolError::AlreadyJoined));
+        assert_eq!(connection.handle_text("4{}", &LIMITS, now), Err(ProtocolError::ConnectErrorFromClient));
+        assert!(!connection.is_joined(1) && connection.socket_in("/") == Some(1));
+        assert!(connection.left(1) && !connection.joined(1));
+        assert_eq!(connection.handle_text("2[\"a\"]", &LIMITS, now), refused(PacketKind::Event));
+    }
+
+    #[test]
+    fn namespaces_are_limited_and_those_left_make_room() {
+        let (mut connection, now) = joined(Side::Server);
+        for (namespace, socket) in [("/a", 2), ("/b", 3)] {
+            assert!(connection.joining(namespace.into(), socket) && connection.joined(socket));
+        }
+        assert!(!connection.joining("/a".into(), 9));
+        let limited = Err(ProtocolError::TooManyNamespaces { limit: 3 });
+        assert_eq!(connection.handle_text("0/c", &LIMITS, now), limited);
+        connection.left(2);
+        let connect = Incoming::Connect { namespace: "/c", auth: None };
+        assert_eq!(connection.handle_text("0/c", &LIMITS, now), Ok(connect));
+        assert_eq!(connection.namespace_of(3).map(AsRef::as_ref), Some("/b"));
+    }
+
+    #[test]
+    fn connect_carries_a_json_object_or_nothing() {
+        let now = Instant::now();
+        let mut connection: Connection<u64> = Connection::new(Side::Server, now, None);
+        let auth = connection.handle_text("0/a,{\"b\":1}", &LIMITS, now);
+        assert_eq!(auth, Ok(Incoming::Connect { namespace: "/a", auth: Some("{\"b\":1}") }));
+        for text in ["0{", "0{}}", "0{\"a\":NaN}", "0{}1"] {
+            let answer = connection.handle_text(text, &LIMITS, now);
+            assert!(matches!(answer, Err(ProtocolError::BadData(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_ignores_namespaces_that_it_left_and_hears_early_events() {
+        let now = Instant::now();
+        let mut connection: Connection<u64> = Connection::new(Side::Client, now, None);
+        assert!(connection.joining("/".into(), 1));
+        assert_eq!(connection.handle_text("2[\"early\"]", &LIMITS, now), Ok(event(1, "[\"early\"]", &[])));
+        let connected = connection.handle_text("0{\"sid\":\"x\"}", &LIMITS, now);
+        assert_eq!(connected, Ok(Incoming::Connected { socket: 1, data: "{\"sid\":\"x\"}" }));
+        assert_eq!(connection.handle_text("0", &LIMITS, now), Err(ProtocolError::AlreadyJoined));
+        assert!(connection.left(1));
+        for text in ["2[\"late\"]", "0", "1", "4{}", "0/other,{}", "51-[]"] {
+            assert_eq!(connection.handle_text(text, &LIMITS, now), Ok(Incoming::Nothing), "{text}");
+        }
+        assert_eq!(connection.handle_binary([0; 1][..].into(), &LIMITS), Ok(Incoming::Nothing));
+    }
+
+    #[test]
+    fn a_client_hears_that_it_is_refused_or_put_out() {
+        let now = Instant::now();
+        let mut connection: Connection<u64> = Connection::new(Side::Client, now, None);
+        for (socket, text) in [(1, "4\"no\""), (2, "4{\"message\":\"no\"}")] {
+            assert!(connection.joining("/".into(), socket));
+            let refused = connection.handle_text(text, &LIMITS, now);
+            assert_eq!(refused, Ok(Incoming::ConnectError { socket, data: &text[1..] }));
+        }
+        assert!(connection.joining("/".into(), 3) && connection.joined(3));
+        assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Disconnect { socket: 3 }));
+        assert_eq!(connection.tokens().count(), 0);
+    }
+
+    #[test]
+    fn a_connection_has_to_join_in_time() {
+        let start = Instant::now();
+        let timeout = Duration::from_secs(45);
+        let mut connection: Connection<u64> = Connection::new(Side::Server, start, Some(timeout));
+        assert_eq!(connection.poll_timeout(), Some(start + timeout));
+        assert_eq!(connection.handle_timeout(start + timeout / 2), Ok(()));
+        connection.joining("/".into(), 1);
+        assert_eq!(connection.handle_timeout(start + timeout), Err(ProtocolError::ConnectTimeout));
+        connection.joined(1);
+        connection.left(1);
+        assert_eq!((connection.poll_timeout(), connection.handle_timeout(start + timeout)), (None, Ok(())));
+    }
+
+    #[test]
+    fn attachments_have_to_come_in_time() {
+        let (mut connection, start) = joined(Side::Server);
+        connection.handle_text("51-[]", &LIMITS, start).unwrap();
+        let deadline = start + LIMITS.attachments_timeout;
+        assert_eq!(connection.poll_timeout(), Some(deadline));
+        assert_eq!(connection.handle_timeout(deadline), Err(ProtocolError::AttachmentsTimeout));
+        connection.handle_binary([0; 1][..].into(), &LIMITS).unwrap();
+        assert_eq!((connection.poll_timeout(), connection.handle_timeout(deadline)), (None, Ok(())));
+    }
+
+    #[test]
+    fn each_side_calls_a_protocol_error_by_its_own_name() {
+        assert_eq!(ProtocolError::AlreadyJoined.reason(Side::Server), "forced close");
+        assert_eq!(ProtocolError::AlreadyJoined.reason(Side::Client), "parse error");
     }
 }

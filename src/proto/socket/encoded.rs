@@ -4,11 +4,9 @@
 //! Source: Socket.IO protocol 5, "Packet encoding"; RFC 6455, section 5.2.
 
 use super::packet::PacketKind;
+use crate::proto::Side;
+use crate::proto::ws::frame::{Header, OpCode, encode_frame, write_header};
 use bytes::Bytes;
-
-/// Opcodes of the only two frames that a packet has.
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
 
 /// One packet, encoded. Cloning shares the buffer.
 ///
@@ -80,13 +78,11 @@ impl Encoded {
     /// for each frame.
     pub fn write_masked(&self, out: &mut Vec<u8>, mut mask: impl FnMut() -> [u8; 4]) {
         let mut rest: &[u8] = &self.0;
-        let mut opcode = TEXT;
+        let mut opcode = OpCode::Text;
         while !rest.is_empty() {
             let (payload, next) = split_frame(rest);
-            let key = mask();
-            write_header(out, opcode, payload.len(), Some(key));
-            out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-            (rest, opcode) = (next, BINARY);
+            encode_frame(out, opcode, payload, Some(mask()));
+            (rest, opcode) = (next, OpCode::Binary);
         }
     }
 }
@@ -114,7 +110,7 @@ pub fn write_packet<E>(
     let json = out.len() - start;
     write_head(out, kind, attachments.len(), namespace, id);
     let head = out.len() - start - json;
-    write_header(out, TEXT, head + json, None);
+    write_header(out, OpCode::Text, true, head + json, None);
     let header = out.len() - start - json - head;
     if let Some(packet) = out.get_mut(start..) {
         packet.rotate_right(header);
@@ -123,8 +119,7 @@ pub fn write_packet<E>(
         }
     }
     for attachment in &attachments {
-        write_header(out, BINARY, attachment.len(), None);
-        out.extend_from_slice(attachment);
+        encode_frame(out, OpCode::Binary, attachment, None);
     }
     Ok(())
 }
@@ -152,31 +147,113 @@ fn split_frame(frames: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn split_frame_checked(frames: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = match *frames.get(1)? {
-        126 => {
-            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
-            (usize::from(u16::from_be_bytes(*length)), rest)
-        }
-        127 => {
-            let (length, rest) = frames.get(2..)?.split_first_chunk()?;
-            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
-        }
-        length => (usize::from(length), frames.get(2..)?),
-    };
-    rest.split_at_checked(length)
+    let (header, size) = Header::decode(frames, Side::Client).ok()??;
+    frames.get(size..)?.split_at_checked(usize::try_from(header.length).ok()?)
 }
 
-fn write_header(out: &mut Vec<u8>, opcode: u8, length: usize, mask: Option<[u8; 4]>) {
-    let masked = if mask.is_some() { 0x80 } else { 0 };
-    out.push(0x80 | opcode);
-    if let Some(length) = u8::try_from(length).ok().filter(|&length| length < 126) {
-        out.push(masked | length);
-    } else if let Ok(length) = u16::try_from(length) {
-        out.push(masked | 126);
-        out.extend_from_slice(&length.to_be_bytes());
-    } else {
-        out.push(masked | 127);
-        out.extend_from_slice(&(length as u64).to_be_bytes());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[&'static [u8]]) -> Encoded {
+        let written: Result<_, ()> = Encoded::build(PacketKind::Event, namespace, id, |out, parts| {
+            out.extend_from_slice(json.as_bytes());
+            parts.extend(attachments.iter().map(|part| Bytes::from_static(part)));
+            Ok(())
+        });
+        written.unwrap()
     }
-    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask.as_slice()));
+
+    #[test]
+    fn a_plain_event_is_one_text_frame() {
+        let packet = event("/", None, r#"["a"]"#, &[]);
+        assert_eq!(&packet.websocket()[..], b"\x81\x0742[\"a\"]");
+        assert_eq!(packet.text(), "42[\"a\"]");
+        assert_eq!((packet.attachments().count(), packet.size()), (0, 9));
+    }
+
+    #[test]
+    fn namespace_id_and_count_stand_before_the_data() {
+        assert_eq!(event("/admin", Some(12), "[]", &[]).text(), "42/admin,12[]");
+        let packet = event("/admin", Some(12), "[]", &[b"one", b"", b"three"]);
+        assert_eq!(packet.text(), "453-/admin,12[]");
+        assert_eq!(packet.attachments().collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
+        assert_eq!(
+            &packet.websocket()[..],
+            b"\x81\x0f453-/admin,12[]\x82\x03one\x82\x00\x82\x05three",
+            "one buffer holds all frames"
+        );
+    }
+
+    #[test]
+    fn attachments_share_the_buffer() {
+        let packet = event("/", None, "[]", &[b"shared"]);
+        let attachment = packet.attachments().next().unwrap();
+        assert!(packet.websocket().as_ptr_range().contains(&attachment.as_ptr()));
+    }
+
+    #[test]
+    fn every_length_of_header_is_read_back() {
+        for length in [0, 1, 117, 118, 119, 125, 126, 127, 65_531, 65_532, 65_533, 65_536, 70_000] {
+            let part: &'static [u8] = Box::leak(vec![b'x'; length].into_boxed_slice());
+            let json = format!("[\"{}\"]", "y".repeat(length));
+            let packet = event("/", None, &json, &[part, part]);
+            assert_eq!(packet.text(), format!("452-{json}"), "{length}");
+            assert!(packet.attachments().eq([part, part]), "{length}");
+        }
+    }
+
+    #[test]
+    fn packets_without_json_and_with_json_at_hand() {
+        assert_eq!(Encoded::empty(PacketKind::Disconnect, "/admin").text(), "41/admin,");
+        assert_eq!(Encoded::empty(PacketKind::Connect, "/").text(), "40");
+        let refusal = Encoded::from_text(PacketKind::ConnectError, "/x", None, r#"{"message":"no"}"#);
+        assert_eq!(refusal.text(), r#"44/x,{"message":"no"}"#);
+        assert_eq!(Encoded::from_text(PacketKind::Ack, "/", Some(3), "[]").text(), "433[]");
+    }
+
+    #[test]
+    fn only_events_and_acks_have_a_binary_form() {
+        let written: Result<_, ()> = Encoded::build(PacketKind::Connect, "/", None, |out, parts| {
+            out.extend_from_slice(b"{}");
+            parts.push(Bytes::from_static(b"lost"));
+            Ok(())
+        });
+        let packet = written.unwrap();
+        assert_eq!((packet.text(), packet.attachments().count()), ("40{}", 0));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_buffer_as_it_was() {
+        let mut out = b"before".to_vec();
+        let written = write_packet(&mut out, PacketKind::Event, "/", None, |out, _| {
+            out.extend_from_slice(b"[half");
+            Err("failed")
+        });
+        assert_eq!((written, out.as_slice()), (Err("failed"), &b"before"[..]));
+    }
+
+    #[test]
+    fn packets_are_appended_to_a_buffer() {
+        let mut out = Vec::new();
+        for id in [1, 2] {
+            let written: Result<(), ()> = write_packet(&mut out, PacketKind::Ack, "/", Some(id), |out, _| {
+                out.extend_from_slice(b"[]");
+                Ok(())
+            });
+            written.unwrap();
+        }
+        assert_eq!(out, b"\x81\x05431[]\x81\x05432[]");
+    }
+
+    #[test]
+    fn a_client_masks_every_frame() {
+        let packet = event("/", None, "[]", &[b"abc"]);
+        let mut out = Vec::new();
+        let mut masks = [[1, 2, 3, 4], [0; 4]].into_iter();
+        packet.write_masked(&mut out, || masks.next().unwrap());
+        let text: Vec<u8> = b"451-[]".iter().zip([1, 2, 3, 4, 1, 2]).map(|(byte, key)| byte ^ key).collect();
+        let expected = [b"\x81\x86\x01\x02\x03\x04".as_slice(), &text, b"\x82\x83\0\0\0\0abc"].concat();
+        assert_eq!(out, expected);
+    }
 }

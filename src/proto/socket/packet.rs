@@ -1,8 +1,10 @@
-//! The head of a packet: type, attachment count, namespace, acknowledgement id.
+//! The head of a packet (type, attachment count, namespace, acknowledgement id), and the rules for the
+//! JSON behind it.
 //!
 //! Source: Socket.IO protocol 5, "Packet encoding". Stricter than the reference decoder where that one
 //! lets JavaScript's loose equality through: digits are ASCII digits, a binary packet has attachments.
 
+use crate::proto::json::{JsonError, Kind, ReadError, ReadOptions, Reader, Sink};
 use crate::proto::limits::{MAX_ACK_ID, MAX_NAMESPACE_NAME};
 
 /// What a packet is for. The binary types 5 and 6 are [`Event`](Self::Event) and [`Ack`](Self::Ack)
@@ -202,4 +204,229 @@ pub const RESERVED_NAMES: [&str; 6] =
 /// Whether an event may have this name.
 pub fn check_event_name(name: &str) -> bool {
     !RESERVED_NAMES.contains(&name)
+}
+
+/// Why the data of an EVENT or ACK cannot be had.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError<E> {
+    /// It is not a JSON array, or a placeholder names no attachment.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// An event's first element is neither a string nor a number.
+    #[error("the event has no name: its data begins with {0:?}")]
+    BadEventName(Kind),
+    /// An event has one of the [`RESERVED_NAMES`].
+    #[error("the event's name is reserved")]
+    ReservedEventName,
+    /// The sink could not build a value: not the peer's fault.
+    #[error("the value could not be built")]
+    Sink(E),
+}
+
+impl<E> From<ReadError<E>> for DataError<E> {
+    fn from(error: ReadError<E>) -> Self {
+        match error {
+            ReadError::Json(error) => Self::Json(error),
+            ReadError::Sink(error) => Self::Sink(error),
+        }
+    }
+}
+
+/// Reads the data of an EVENT in one pass: its name and its arguments, which the caller ends as the
+/// kind of list it wants. `attachments` is how many came with the packet.
+#[allow(clippy::type_complexity, reason = "a name would only repeat the sentence above")]
+pub fn read_event<S: Sink>(
+    data: &str,
+    attachments: usize,
+    sink: &mut S,
+) -> Result<(S::Value, S::Array), DataError<S::Error>> {
+    let mut reader = reader(data, attachments);
+    reader.open_array()?;
+    let name = match reader.peek()? {
+        Kind::String => {
+            let name = reader.next_string()?;
+            if name.as_str().is_some_and(|name| !check_event_name(name)) {
+                return Err(DataError::ReservedEventName);
+            }
+            sink.name(name).map_err(DataError::Sink)?
+        }
+        Kind::Number => reader.next_element(sink)?.ok_or(DataError::BadEventName(Kind::EndArray))?,
+        other => return Err(DataError::BadEventName(other)),
+    };
+    let arguments = reader.rest(sink)?;
+    reader.finish()?;
+    Ok((name, arguments))
+}
+
+/// Reads the data of an ACK: the values, which the caller ends as the kind of list it wants.
+pub fn read_ack<S: Sink>(
+    data: &str,
+    attachments: usize,
+    sink: &mut S,
+) -> Result<S::Array, DataError<S::Error>> {
+    let mut reader = reader(data, attachments);
+    reader.open_array()?;
+    let values = reader.rest(sink)?;
+    reader.finish()?;
+    Ok(values)
+}
+
+/// In a plain packet placeholders are data.
+fn reader(data: &str, attachments: usize) -> Reader<'_> {
+    let attachments = Some(attachments).filter(|&count| count > 0);
+    Reader::new(data, ReadOptions { attachments, ..ReadOptions::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::json::tree::Tree;
+    use serde_json::{Value, json};
+
+    fn event(
+        data: &str,
+        attachments: usize,
+    ) -> Result<(Value, Vec<Value>), DataError<std::convert::Infallible>> {
+        read_event(data, attachments, &mut Tree)
+    }
+
+    #[test]
+    fn an_event_is_a_name_and_its_arguments() {
+        assert_eq!(event(r#"["a",1,{"b":[2]}] "#, 0), Ok((json!("a"), vec![json!(1), json!({"b": [2]})])));
+        assert_eq!(event("[1]", 0), Ok((json!(1), vec![])));
+        assert_eq!(event(r#"["\ud800"]"#, 0).map(|(_, arguments)| arguments), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for (data, kind) in [
+            ("[]", Kind::EndArray),
+            ("[null]", Kind::Null),
+            ("[true]", Kind::Boolean),
+            ("[{}]", Kind::Object),
+            ("[[\"a\"]]", Kind::Array),
+        ] {
+            assert_eq!(event(data, 0), Err(DataError::BadEventName(kind)), "{data}");
+        }
+        for name in RESERVED_NAMES {
+            assert_eq!(event(&format!("[\"{name}\"]"), 0), Err(DataError::ReservedEventName), "{name}");
+        }
+        assert_eq!(
+            event(r#"["\u0063onnect"]"#, 0),
+            Err(DataError::ReservedEventName),
+            "escapes hide nothing"
+        );
+        for data in ["", "{}", "[\"a\"", "[\"a\"]x", "[\"a\",]", "[\"a\",NaN]", "[\"a\" 1]"] {
+            assert!(matches!(event(data, 0), Err(DataError::Json(_))), "{data}");
+        }
+    }
+
+    #[test]
+    fn placeholders_count_in_binary_packets_only() {
+        let data = r#"["a",{"_placeholder":true,"num":0}]"#;
+        assert_eq!(event(data, 0), Ok((json!("a"), vec![json!({"_placeholder": true, "num": 0})])));
+        assert_eq!(event(data, 1), Ok((json!("a"), vec![json!({"attachment": 0})])));
+        let data = r#"["a",{"_placeholder":true,"num":1}]"#;
+        assert!(matches!(event(data, 1), Err(DataError::Json(_))));
+        assert_eq!(
+            read_ack(r#"[{"_placeholder":true,"num":1}]"#, 2, &mut Tree),
+            Ok(vec![json!({"attachment": 1})])
+        );
+    }
+
+    #[test]
+    fn an_ack_is_any_array() {
+        assert_eq!(read_ack("[]", 0, &mut Tree), Ok(vec![]));
+        assert_eq!(read_ack("[null,[]]", 0, &mut Tree), Ok(vec![json!(null), json!([])]));
+        for data in ["{}", "[", "[]]", "null"] {
+            assert!(read_ack(data, 0, &mut Tree).is_err(), "{data}");
+        }
+    }
+
+    fn head(text: &str) -> Result<Head<'_>, PacketError> {
+        decode(text, 10)
+    }
+
+    #[test]
+    fn a_head_with_everything_is_read() {
+        let expected =
+            Head { kind: PacketKind::Event, attachments: 2, namespace: "/admin", id: Some(456), data: "[1]" };
+        assert_eq!(head("52-/admin,456[1]"), Ok(expected));
+    }
+
+    #[test]
+    fn what_may_be_left_out_is_left_out() {
+        let plain = Head { kind: PacketKind::Connect, attachments: 0, namespace: "/", id: None, data: "" };
+        assert_eq!(head("0"), Ok(plain));
+        assert_eq!(head("0/admin"), Ok(Head { namespace: "/admin", ..plain }));
+        assert_eq!(head("0/admin,"), Ok(Head { namespace: "/admin", ..plain }));
+        assert_eq!(head("0/a?b=c,{}"), Ok(Head { namespace: "/a?b=c", data: "{}", ..plain }));
+        assert_eq!(head("1"), Ok(Head { kind: PacketKind::Disconnect, ..plain }));
+    }
+
+    #[test]
+    fn the_types_are_zero_to_six() {
+        assert_eq!(head(""), Err(PacketError::Empty));
+        for text in ["7[]", "x", " 2[]", "\u{662}[]"] {
+            assert_eq!(head(text), Err(PacketError::UnknownType(text.as_bytes()[0])), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_binary_packet_counts_its_attachments_in_plain_digits() {
+        for text in ["5[]", "5-[]", "5", "51[]", "51.0-[]", "51e0-[]", "5 1-[]", "5+1-[]", "5\u{661}-[]"] {
+            assert_eq!(head(text), Err(PacketError::BadAttachmentCount), "{text}");
+        }
+        assert_eq!(head("50-[]"), Err(PacketError::NoAttachments));
+        assert_eq!(head("600-1[]"), Err(PacketError::NoAttachments));
+        assert_eq!(head("510-[]").map(|head| head.attachments), Ok(10));
+        for text in ["511-[]", "599999999999999999999999999-[]"] {
+            assert_eq!(head(text), Err(PacketError::TooManyAttachments { limit: 10 }), "{text}");
+        }
+        let unexpected = PacketError::UnexpectedData { kind: PacketKind::Event, byte: b'-' };
+        assert_eq!(head("2-1[]"), Err(unexpected));
+        assert_eq!(head("51-1-[]"), Err(unexpected));
+    }
+
+    #[test]
+    fn an_id_is_exact_or_refused() {
+        assert_eq!(head("29007199254740991[]").map(|head| head.id), Ok(Some(MAX_ACK_ID)));
+        for text in ["29007199254740992[]", "299999999999999999999999999[]"] {
+            assert_eq!(head(text), Err(PacketError::IdTooLarge { limit: MAX_ACK_ID }), "{text}");
+        }
+        assert_eq!(head("20[]").map(|head| head.id), Ok(Some(0)));
+        assert_eq!(head("3[]"), Err(PacketError::AckWithoutId));
+    }
+
+    #[test]
+    fn a_namespace_has_a_longest_name() {
+        let longest = format!("0/{}", "a".repeat(MAX_NAMESPACE_NAME - 1));
+        assert!(head(&longest).is_ok());
+        let too_long =
+            PacketError::NamespaceTooLong { length: MAX_NAMESPACE_NAME + 1, limit: MAX_NAMESPACE_NAME };
+        assert_eq!(head(&format!("{longest}a")), Err(too_long));
+    }
+
+    #[test]
+    fn data_begins_as_its_packet_must() {
+        for text in ["0[]", "0\"x\"", "0null", "0 ", "0 {}"] {
+            assert!(matches!(head(text), Err(PacketError::UnexpectedData { .. })), "{text}");
+        }
+        for text in ["1{}", "1,", "2 [\"a\"]", "2{}", "2null", "31{}", "4[]", "4null", "42"] {
+            assert!(head(text).is_err(), "{text}");
+        }
+        for text in ["2", "25", "2/a", "2/a,", "31", "4", "51-"] {
+            assert!(matches!(head(text), Err(PacketError::MissingData(_))), "{text}");
+        }
+        assert!(head("4\"no\"").is_ok() && head("4{}").is_ok());
+    }
+
+    #[test]
+    fn the_emitters_own_events_are_reserved() {
+        assert!(RESERVED_NAMES.iter().all(|name| !check_event_name(name)));
+        for name in ["", "message", "error", "Connect", "connection", "reconnect"] {
+            assert!(check_event_name(name), "{name}");
+        }
+    }
 }

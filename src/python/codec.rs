@@ -1,0 +1,63 @@
+//! Module functions that encode and decode one event's data: for tests, benches and tools.
+
+use super::value::{self, EncodeOptions};
+use bytes::Bytes;
+use pyo3::exceptions::{PyTypeError, PyUnicodeDecodeError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use std::cell::RefCell;
+
+thread_local! {
+    /// The buffer the last event was written to, for the next one.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Buffers larger than this are given back.
+const KEPT_BUFFER: usize = 64 * 1024;
+
+/// Encodes an event's data as JSON, and the attachments its placeholders name.
+#[pyfunction]
+pub(super) fn encode_event<'py>(
+    name: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyList>)> {
+    let py = name.py();
+    // Taken, not borrowed: what is encoded may run Python code that encodes.
+    let mut out = BUFFER.take();
+    let mut attachments = Vec::new();
+    let written = value::write_args(name, args, &EncodeOptions::default(), &mut out, &mut attachments);
+    let data = written.map(|()| PyBytes::new(py, &out));
+    if out.capacity() <= KEPT_BUFFER {
+        out.clear();
+        BUFFER.set(out);
+    }
+    let attachments = PyList::new(py, attachments.iter().map(|attachment| PyBytes::new(py, attachment)))?;
+    Ok((data?, attachments))
+}
+
+/// Decodes an event's data: its name and its arguments.
+#[pyfunction]
+#[pyo3(signature = (data, attachments = Vec::new()))]
+pub(super) fn decode_event<'py>(
+    data: &Bound<'py, PyAny>,
+    attachments: Vec<PyBackedBytes>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    let py = data.py();
+    let attachments: Vec<Bytes> =
+        attachments.iter().map(|attachment| Bytes::copy_from_slice(attachment)).collect();
+    let text = if let Ok(text) = data.cast::<PyString>() {
+        text.to_str()?
+    } else if let Ok(bytes) = data.cast::<PyBytes>() {
+        let bytes = bytes.as_bytes();
+        std::str::from_utf8(bytes).map_err(|error| {
+            match PyUnicodeDecodeError::new_utf8(py, bytes, error) {
+                Ok(error) => PyErr::from_value(error.into_any()),
+                Err(error) => error,
+            }
+        })?
+    } else {
+        return Err(PyTypeError::new_err("data must be str or bytes"));
+    };
+    Ok(value::read_event(py, text, &attachments)?)
+}

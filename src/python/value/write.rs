@@ -1,0 +1,266 @@
+//! Python objects written as JSON in one pass: the types that JSON is made of. The others are in `convert`.
+
+use super::fault::{Cause, Fault, Step, type_name};
+use super::ffi::{self, Exact, Members};
+use super::{convert, key};
+use crate::proto::json;
+use crate::proto::limits::MAX_JSON_DEPTH;
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+/// How objects are written.
+#[derive(Debug, Default)]
+pub(crate) struct EncodeOptions {
+    /// Called with an object of a type that no rule covers; what it returns is sent in its place.
+    pub(crate) default: Option<Py<PyAny>>,
+}
+
+/// Writes an event's data: `["name",a,b]`. The name is a str, or an int as JavaScript allows.
+///
+/// A failure leaves `out` and `attachments` as they were.
+pub(crate) fn write_args(
+    event: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    attachments: &mut Vec<Bytes>,
+) -> PyResult<()> {
+    Encoder::run(event.py(), "args", options, out, attachments, |encoder| encoder.array(Some(event), args))
+}
+
+/// Writes an acknowledgement's values: `[a,b]`.
+pub(crate) fn write_values(
+    args: &Bound<'_, PyTuple>,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    attachments: &mut Vec<Bytes>,
+) -> PyResult<()> {
+    Encoder::run(args.py(), "args", options, out, attachments, |encoder| encoder.array(None, args))
+}
+
+/// Writes one value; error messages call it `root`.
+pub(crate) fn write_value(
+    value: &Bound<'_, PyAny>,
+    root: &str,
+    options: &EncodeOptions,
+    out: &mut Vec<u8>,
+    attachments: &mut Vec<Bytes>,
+) -> PyResult<()> {
+    Encoder::run(value.py(), root, options, out, attachments, |encoder| encoder.value(value))
+}
+
+/// What writing an object gives.
+pub(super) type Written = Result<(), Fault>;
+
+/// Writes objects, one within the other.
+pub(super) struct Encoder<'a, 'py> {
+    pub(super) py: Python<'py>,
+    pub(super) default: Option<&'a Bound<'py, PyAny>>,
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) attachments: &'a mut Vec<Bytes>,
+    depth_left: usize,
+}
+
+impl<'py> Encoder<'_, 'py> {
+    fn run(
+        py: Python<'py>,
+        root: &str,
+        options: &EncodeOptions,
+        out: &mut Vec<u8>,
+        attachments: &mut Vec<Bytes>,
+        write: impl FnOnce(&mut Encoder<'_, 'py>) -> Written,
+    ) -> PyResult<()> {
+        let (out_len, attachments_len) = (out.len(), attachments.len());
+        let default = options.default.as_ref().map(|default| default.bind(py));
+        let mut encoder = Encoder { py, default, out, attachments, depth_left: MAX_JSON_DEPTH };
+        let written = write(&mut encoder);
+        written.map_err(|fault| {
+            out.truncate(out_len);
+            attachments.truncate(attachments_len);
+            fault.into_error(py, root)
+        })
+    }
+
+    /// Any object.
+    pub(super) fn value(&mut self, value: &Bound<'py, PyAny>) -> Written {
+        match ffi::exact(value) {
+            Exact::Str(text) => self.string(text),
+            Exact::Int(number) => self.int(number),
+            Exact::Dict(dict) => self.dict(dict),
+            Exact::List(list) => self.list(list),
+            Exact::Float(number) => {
+                self.float(number);
+                Ok(())
+            }
+            Exact::Tuple(tuple) => self.array(None, tuple),
+            Exact::Bool(truth) => {
+                json::write_bool(self.out, truth);
+                Ok(())
+            }
+            Exact::None => {
+                json::write_null(self.out);
+                Ok(())
+            }
+            Exact::Bytes(bytes) => {
+                self.attach(Bytes::copy_from_slice(bytes.as_bytes()));
+                Ok(())
+            }
+            Exact::ByteArray(bytes) => {
+                self.attach(Bytes::from(bytes.to_vec()));
+                Ok(())
+            }
+            Exact::Other => convert::write(self, value),
+        }
+    }
+
+    /// A str or an instance of a subclass, which counts as the str that it is.
+    pub(super) fn string(&mut self, text: &Bound<'py, PyString>) -> Written {
+        if let Ok(text) = text.to_str() {
+            json::write_string(self.out, text);
+        } else {
+            // Lone surrogates have no UTF-8 form. `str`'s own method, whatever a subclass has.
+            let encode = self.py.get_type::<PyString>().getattr("encode")?;
+            let bytes = encode.call1((text, "utf-8", "surrogatepass"))?.cast_into::<PyBytes>()?;
+            json::write_wtf8(self.out, bytes.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// An int of any size, exactly.
+    pub(super) fn int(&mut self, number: &Bound<'py, PyInt>) -> Written {
+        if let Some(number) = ffi::int_as_i64(number) {
+            json::write_i64(self.out, number);
+        } else {
+            // `int`'s own text: a subclass may have another.
+            let text = self.py.get_type::<PyInt>().call_method1("__repr__", (number,))?;
+            self.out.extend_from_slice(text.cast::<PyString>()?.to_str()?.as_bytes());
+        }
+        Ok(())
+    }
+
+    pub(super) fn float(&mut self, number: &Bound<'py, PyFloat>) {
+        json::write_f64(self.out, number.value());
+    }
+
+    /// A tuple, and an event's name before it.
+    pub(super) fn array(
+        &mut self,
+        event: Option<&Bound<'py, PyAny>>,
+        items: &Bound<'py, PyTuple>,
+    ) -> Written {
+        self.descend()?;
+        self.out.push(b'[');
+        if let Some(event) = event {
+            self.event_name(event)?;
+        }
+        for (index, item) in items.iter_borrowed().enumerate() {
+            if index > 0 || event.is_some() {
+                self.out.push(b',');
+            }
+            self.value(&item).map_err(|fault| fault.within(items, Step::Index(index)))?;
+        }
+        self.out.push(b']');
+        self.ascend();
+        Ok(())
+    }
+
+    fn event_name(&mut self, event: &Bound<'py, PyAny>) -> Written {
+        if let Ok(name) = event.cast::<PyString>() {
+            self.string(name)
+        } else if let Ok(number) = event.cast_exact::<PyInt>() {
+            self.int(number)
+        } else {
+            let message = format!("an event's name is a str, not {}", type_name(event));
+            Err(PyTypeError::new_err(message).into())
+        }
+    }
+
+    /// A list or an instance of a subclass: what it holds, whatever it overrides.
+    pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> Written {
+        self.descend()?;
+        self.out.push(b'[');
+        let len = list.len();
+        for index in 0..len {
+            let Some(item) = ffi::list_item(list, index) else { return Err(changed(list)) };
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.value(&item).map_err(|fault| fault.within(list, Step::Index(index)))?;
+        }
+        if list.len() != len {
+            return Err(changed(list));
+        }
+        self.out.push(b']');
+        self.ascend();
+        Ok(())
+    }
+
+    fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Written {
+        self.descend()?;
+        self.out.push(b'{');
+        let len = dict.len();
+        for (index, (key, value)) in Members::new(dict).enumerate() {
+            // A callback that adds members could keep this walk going for ever.
+            if index >= len {
+                return Err(changed(dict));
+            }
+            self.member(index == 0, &key, &value, dict)?;
+        }
+        if dict.len() != len {
+            return Err(changed(dict));
+        }
+        self.out.push(b'}');
+        self.ascend();
+        Ok(())
+    }
+
+    /// One member of an object: the key as JSON wants it, and the value.
+    pub(super) fn member(
+        &mut self,
+        first: bool,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        object: &Bound<'py, PyAny>,
+    ) -> Written {
+        if !first {
+            self.out.push(b',');
+        }
+        key::write(self, key).map_err(|fault| fault.within(object, Step::Conversion))?;
+        self.out.push(b':');
+        self.value(value).map_err(|fault| {
+            let name =
+                key.str().map_or_else(|_| String::from("?"), |name| name.to_string_lossy().into_owned());
+            fault.within(object, Step::Member(name))
+        })
+    }
+
+    /// The placeholder of a new attachment.
+    pub(super) fn attach(&mut self, data: Bytes) {
+        json::write_placeholder(self.out, self.attachments.len());
+        self.attachments.push(data);
+    }
+
+    /// Enters an array, an object, or a conversion, which could go round in circles as well.
+    pub(super) fn descend(&mut self) -> Written {
+        match self.depth_left.checked_sub(1) {
+            Some(left) => {
+                self.depth_left = left;
+                Ok(())
+            }
+            None => Err(Fault::new(Cause::TooDeep)),
+        }
+    }
+
+    /// Leaves it.
+    pub(super) fn ascend(&mut self) {
+        self.depth_left += 1;
+    }
+}
+
+#[cold]
+fn changed(container: &Bound<'_, PyAny>) -> Fault {
+    let name = type_name(container);
+    PyRuntimeError::new_err(format!("{name} changed while it was encoded")).into()
+}
