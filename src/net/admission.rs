@@ -213,8 +213,9 @@ impl Reactor {
             }
             Wire::Stream(key) => {
                 let upgrade = handshake::check(head).map_err(|_| BadRequest::Upgrade)?;
+                let headers = self.cors_headers(wire);
                 let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
-                upgrade.encode_response(&mut connection.out);
+                upgrade.encode(&mut connection.out, &headers);
                 let reader = MessageReader::new(Side::Server, self.options.max_http_buffer_size);
                 let before = std::mem::replace(&mut connection.protocol, Protocol::WebSocket(reader));
                 connection.exchange = None;

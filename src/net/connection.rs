@@ -6,8 +6,7 @@ use super::keys::{ConnectionKey, SessionKey, Wire};
 use super::outbox::Written;
 use super::reactor::{Reactor, TimerKey};
 use super::stream::Stream;
-use crate::proto::http::request::{Head, HttpError, Phase, RequestEvent, RequestReader};
-use crate::proto::http::response::{CONTINUE, Response};
+use crate::proto::http::{CONTINUE, Head, HttpError, Phase, RequestEvent, RequestReader, Response};
 use crate::proto::{Side, limits};
 use crate::proto::engine::TransportFault;
 use crate::proto::ws::frame::encode_frame;
@@ -389,7 +388,7 @@ impl Reactor {
         let Some(session) = connection.session.take() else { return };
         write_close(&mut connection.out, Some(error.close_code()));
         let fault = match error {
-            WsError::MessageTooBig { limit } => {
+            WsError::TooBig { limit, .. } => {
                 TransportFault::MessageTooBig { limit: u32::try_from(*limit).unwrap_or(u32::MAX) }
             }
             error => TransportFault::WebSocket { code: error.close_code() },

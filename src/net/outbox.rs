@@ -291,7 +291,7 @@ fn write_chunks(stream: &mut impl Write, chunks: &VecDeque<Chunk>, written: usiz
     if chunks.len() == 1 {
         return stream.write(first);
     }
-    let mut slices = [const { IoSlice::new(&[]) }; MAX_SLICES];
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let sources = std::iter::once(first).chain(chunks.iter().skip(1).map(Chunk::as_slice));
     let mut used = 0;
     for (slot, source) in slices.iter_mut().zip(sources) {

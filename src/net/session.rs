@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use super::reactor::{Reactor, TimerKey};
 use super::trace::Flow;
 use crate::proto::engine::{
-    CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, TransportFault, TransportKind,
+    packet::decode_text, CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, TransportFault, TransportKind,
     Transmit,
 };
 use crate::proto::http::Head;
@@ -98,7 +98,7 @@ impl Reactor {
     /// A text message of a websocket.
     pub(super) fn handle_websocket_text(&mut self, key: SessionKey, text: &str, now: Instant) {
         self.trace_engine(key, Flow::In, text);
-        match Packet::decode_text(text) {
+        match decode_text(text) {
             Ok(packet) => self.handle_packet(key, TransportKind::WebSocket, packet, now),
             Err(error) => {
                 self.with_session(key, |entry| entry.engine.handle_packet_error(TransportKind::WebSocket, error));

@@ -112,6 +112,12 @@ pub enum TransportFault {
     /// A message, once begun, did not end in time.
     #[error("message not completed in time")]
     Stalled,
+    /// The peer does not read: what waits for it has passed the outbox's limit.
+    #[error("more than {limit} bytes wait for a peer that does not read")]
+    SlowReader {
+        /// The limit, bytes.
+        limit: u32,
+    },
 }
 
 #[cfg(test)]

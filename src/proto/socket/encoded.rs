@@ -8,6 +8,24 @@ use crate::proto::Side;
 use crate::proto::ws::frame::{Header, OpCode, encode_frame, write_header};
 use bytes::Bytes;
 
+/// One message of a session, with no frame around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A text message, with its Engine.IO type digit; UTF-8.
+    Text(Bytes),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+impl Part {
+    /// What it holds.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
 /// One packet, encoded. Cloning shares the buffer.
 ///
 /// The buffer is `[header]4<head><json>[header]<attachment>…`: unmasked frames, whose own headers say
@@ -66,6 +84,34 @@ impl Encoded {
             let (attachment, next) = split_frame(rest);
             rest = next;
             Some(self.0.slice_ref(attachment))
+        })
+    }
+
+    /// A text message of Engine.IO as it is, without Socket.IO.
+    pub fn raw_text(text: &str) -> Self {
+        let mut out = Vec::with_capacity(text.len() + 16);
+        write_header(&mut out, OpCode::Text, true, text.len() + 1, None);
+        out.push(b'4');
+        out.extend_from_slice(text.as_bytes());
+        Self(Bytes::from(out))
+    }
+
+    /// A binary message of Engine.IO as it is, without Socket.IO.
+    pub fn raw_binary(data: &[u8]) -> Self {
+        let mut out = Vec::with_capacity(data.len() + 16);
+        encode_frame(&mut out, OpCode::Binary, data, None);
+        Self(Bytes::from(out))
+    }
+
+    /// Its messages in the order in which they are sent, sharing this buffer.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
+        let mut rest: &[u8] = &self.0;
+        std::iter::from_fn(move || {
+            let first = *rest.first()?;
+            let (payload, next) = split_frame(rest);
+            rest = next;
+            let payload = self.0.slice_ref(payload);
+            Some(if first & 0x0f == OpCode::Text as u8 { Part::Text(payload) } else { Part::Binary(payload) })
         })
     }
 
