@@ -4,7 +4,6 @@ use super::value::{self, EncodeOptions};
 use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::cell::RefCell;
 
@@ -18,15 +17,17 @@ const KEPT_BUFFER: usize = 64 * 1024;
 
 /// Encodes an event's data as JSON, and the attachments its placeholders name.
 #[pyfunction]
+#[pyo3(signature = (name, args, *, default = None))]
 pub(super) fn encode_event<'py>(
     name: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
+    default: Option<Py<PyAny>>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyList>)> {
     let py = name.py();
     // Taken, not borrowed: what is encoded may run Python code that encodes.
     let mut out = BUFFER.take();
     let mut attachments = Vec::new();
-    let written = value::write_args(name, args, &EncodeOptions::default(), &mut out, &mut attachments);
+    let written = value::write_args(name, args, &EncodeOptions { default }, &mut out, &mut attachments);
     let data = written.map(|()| PyBytes::new(py, &out));
     if out.capacity() <= KEPT_BUFFER {
         out.clear();
@@ -38,14 +39,13 @@ pub(super) fn encode_event<'py>(
 
 /// Decodes an event's data: its name and its arguments.
 #[pyfunction]
-#[pyo3(signature = (data, attachments = Vec::new()))]
+#[pyo3(signature = (data, attachments = None))]
 pub(super) fn decode_event<'py>(
     data: &Bound<'py, PyAny>,
-    attachments: Vec<PyBackedBytes>,
+    attachments: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
     let py = data.py();
-    let attachments: Vec<Bytes> =
-        attachments.iter().map(|attachment| Bytes::copy_from_slice(attachment)).collect();
+    let attachments = attachments.map_or_else(|| Ok(Vec::new()), copies)?;
     let text = if let Ok(text) = data.cast::<PyString>() {
         text.to_str()?
     } else if let Ok(bytes) = data.cast::<PyBytes>() {
@@ -60,4 +60,11 @@ pub(super) fn decode_event<'py>(
         return Err(PyTypeError::new_err("data must be str or bytes"));
     };
     Ok(value::read_event(py, text, &attachments)?)
+}
+
+fn copies(attachments: &Bound<'_, PyAny>) -> PyResult<Vec<Bytes>> {
+    let copy = |attachment: PyResult<Bound<'_, PyAny>>| {
+        Ok(Bytes::copy_from_slice(attachment?.cast::<PyBytes>()?.as_bytes()))
+    };
+    attachments.try_iter()?.map(copy).collect()
 }

@@ -3,13 +3,13 @@
 use super::value::PayloadError;
 use pyo3::{PyErr, import_exception};
 
-import_exception!(siox, PacketDecodeError);
+import_exception!(siox.exceptions, PacketDecodeError);
 
 impl From<PayloadError> for PyErr {
     fn from(error: PayloadError) -> Self {
         match error {
-            PayloadError::Python(error) => *error,
-            PayloadError::Wire(error) => PacketDecodeError::new_err(error.to_string()),
+            PayloadError::Sink(error) => *error,
+            error => PacketDecodeError::new_err(error.to_string()),
         }
     }
 }

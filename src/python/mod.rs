@@ -2,6 +2,8 @@
 
 mod codec;
 mod errors;
+// Some of it is for the engine alone.
+#[allow(dead_code)]
 mod value;
 
 use pyo3::prelude::*;

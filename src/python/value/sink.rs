@@ -27,8 +27,8 @@ impl<'a, 'py> PySink<'a, 'py> {
     }
 
     /// Ends an array as a tuple: the arguments of an event.
-    pub(super) fn end_tuple(&mut self, array: &Base) -> PyResult<Bound<'py, PyTuple>> {
-        ffi::tuple_from_stack(self.py, &mut self.stack, array.0)
+    pub(super) fn end_tuple(&mut self, array: &Base) -> Result<Bound<'py, PyTuple>, Box<PyErr>> {
+        boxed(ffi::tuple_from_stack(self.py, &mut self.stack, array.0))
     }
 
     /// Ends the reading.
