@@ -360,6 +360,11 @@ impl Reactor {
         }
     }
 
+    /// The address of a peer, and whether it came by TLS.
+    pub fn peer_of(&self, wire: Wire) -> (Box<str>, bool) {
+        (self.address_of(wire), self.is_secure(wire))
+    }
+
     fn address_of(&self, wire: Wire) -> Box<str> {
         let address = match wire {
             Wire::Stream(key) => self.connections.get(key).map(|connection| connection.address.clone()),

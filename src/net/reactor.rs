@@ -25,6 +25,7 @@ use crate::proto::engine::{CloseReason, TransportFault};
 use crate::proto::http::{RequestReader, Response};
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
+use crate::proto::socket::encoded::Encoded;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -78,6 +79,14 @@ pub struct Reactor {
     ready: VecDeque<ConnectionKey>,
     dirty: Vec<SessionKey>,
     over_limit: Vec<SessionKey>,
+    sweep: Sweep,
+}
+
+/// What broadcasts have put into outboxes since these were last flushed.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sweep {
+    packets: usize,
+    bytes: usize,
 }
 
 impl Reactor {
@@ -110,6 +119,7 @@ impl Reactor {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             over_limit: Vec::new(),
+            sweep: Sweep::default(),
         })
     }
 
@@ -263,7 +273,9 @@ impl Reactor {
             Command::Send { socket, packet, volatile } => {
                 self.send(socket, &packet, volatile);
             }
-            Command::Broadcast { sockets, packet, volatile } => self.broadcast(&sockets, &packet, volatile),
+            Command::Broadcast { sockets, packet, volatile } => {
+                self.broadcast(&sockets, &packet, volatile);
+            }
             Command::Accept { socket, packet } => self.accept_socket(socket, &packet),
             Command::Refuse { socket, packet } => self.refuse_socket(socket, &packet),
             Command::Disconnect { socket, close } => self.disconnect_socket(socket, close, now),
@@ -289,11 +301,15 @@ impl Reactor {
         }
     }
 
-    /// Sends one packet to many sockets.
-    pub fn broadcast(&mut self, sockets: &[SocketKey], packet: &crate::proto::socket::encoded::Encoded, volatile: bool) {
+    /// Sends one packet to many sockets. True when so much waits for the sweep that its producer should
+    /// wait for it.
+    pub fn broadcast(&mut self, sockets: &[SocketKey], packet: &Encoded, volatile: bool) -> bool {
         for &socket in sockets {
             self.send(socket, packet, volatile);
         }
+        self.sweep.packets += 1;
+        self.sweep.bytes += packet.size();
+        self.sweep.packets > limits::SWEEP_PACKETS || self.sweep.bytes > limits::SWEEP_BYTES
     }
 
     fn close_listeners(&mut self) {
@@ -327,6 +343,7 @@ impl Reactor {
     /// Writes what the turn has put into outboxes.
     pub fn flush(&mut self, now: Instant) {
         self.now = now;
+        self.sweep = Sweep::default();
         while !self.dirty.is_empty() {
             for key in std::mem::take(&mut self.dirty) {
                 self.flush_session(key, now);
@@ -479,6 +496,11 @@ impl Reactor {
     /// What has happened since the last call.
     pub fn take_batch(&mut self) -> Batch {
         std::mem::take(&mut self.batch)
+    }
+
+    /// How many outboxes wait to be flushed.
+    pub fn dirty_sessions(&self) -> usize {
+        self.dirty.len()
     }
 
     /// Whether there are events to take or outboxes to flush.

@@ -155,7 +155,7 @@ impl Reactor {
     }
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
-    pub(super) fn send(&mut self, socket: SocketKey, packet: &Encoded, volatile: bool) -> bool {
+    pub fn send(&mut self, socket: SocketKey, packet: &Encoded, volatile: bool) -> bool {
         let Some(entry) = self.sockets.get_mut(socket) else {
             self.stats.late_dropped += 1;
             return false;

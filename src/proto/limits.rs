@@ -74,6 +74,10 @@ pub const OUTBOX_HIGH_WATER: usize = 256 * 1024;
 pub const OUTBOX_LIMIT: usize = 8 * 1024 * 1024;
 /// An outbox that holds more than this within a turn is written at once.
 pub const OUTBOX_EAGER_WRITE: usize = 64 * 1024;
+/// Broadcasts that may be queued for a sweep before an awaited one waits: enough to coalesce, count.
+pub const SWEEP_PACKETS: usize = 64;
+/// The same, bytes.
+pub const SWEEP_BYTES: usize = 256 * 1024;
 
 /// Handlers of one socket that may run at a time.
 pub const MAX_RUNNING_HANDLERS: usize = 100;

@@ -1,9 +1,13 @@
 //! The extension module `siox._siox`: what it exports, as one list.
 
 mod codec;
+mod dispatch;
+mod driver;
+mod engine;
 mod errors;
-// Some of it is for the engine alone.
-#[allow(dead_code)]
+mod links;
+mod options;
+mod state;
 mod value;
 
 use pyo3::prelude::*;
@@ -13,4 +17,6 @@ use pyo3::prelude::*;
 mod _siox {
     #[pymodule_export]
     use super::codec::{decode_event, encode_event};
+    #[pymodule_export]
+    use super::engine::Engine;
 }

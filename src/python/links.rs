@@ -1,0 +1,174 @@
+//! The bytes driver as Python sees it: requests and websockets of another server, and raw sessions.
+
+use super::engine::Engine;
+use crate::net::command::Command;
+use crate::net::keys::Wire;
+use crate::net::link::{LinkKind, Opening, Outgoing};
+use crate::net::slots::Key;
+use crate::proto::http::{Head, Response};
+use crate::proto::socket::encoded::{Encoded, Part};
+use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A request as the application sees it.
+pub(super) fn describe<'py>(
+    py: Python<'py>,
+    head: &Head,
+    address: &str,
+    secure: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let request = PyDict::new(py);
+    request.set_item(intern!(py, "method"), head.method())?;
+    request.set_item(intern!(py, "url"), head.target())?;
+    request.set_item(intern!(py, "query"), head.query().unwrap_or_default())?;
+    let headers = head.headers().map(|(name, value)| (name.to_ascii_lowercase(), latin1(value)));
+    request.set_item(intern!(py, "headers"), PyList::new(py, headers.collect::<Vec<_>>())?)?;
+    request.set_item(intern!(py, "address"), address)?;
+    request.set_item(intern!(py, "secure"), secure)?;
+    Ok(request)
+}
+
+/// Header values are bytes; every one of them is a character of Latin-1 (RFC 9110, 5.5).
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+fn response<'py>(py: Python<'py>, kind: &str, response: &Response) -> PyResult<Bound<'py, PyAny>> {
+    let headers: Vec<_> = response
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            (PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))
+        })
+        .collect();
+    let body = PyBytes::new(py, &response.body);
+    Ok((kind, response.status, headers, body).into_pyobject(py)?.into_any())
+}
+
+fn outgoing<'py>(py: Python<'py>, outgoing: &Outgoing) -> PyResult<Bound<'py, PyAny>> {
+    match outgoing {
+        Outgoing::Response(answer) => response(py, "response", answer),
+        Outgoing::Deny(answer) => response(py, "deny", answer),
+        Outgoing::Accept => Ok(("accept",).into_pyobject(py)?.into_any()),
+        Outgoing::Close { code } => Ok(("close", *code, "").into_pyobject(py)?.into_any()),
+        Outgoing::Message(Part::Text(text)) => Ok(PyString::from_bytes(py, text)?.into_any()),
+        Outgoing::Message(Part::Binary(data)) => Ok(PyBytes::new(py, data).into_any()),
+    }
+}
+
+fn head(method: &str, target: &str, headers: &Headers) -> PyResult<Head> {
+    let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    Head::build(method, target, headers).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+#[pymethods]
+impl Engine {
+    /// A request came.
+    #[pyo3(signature = (method, target, headers, body, *, secure, address, scope = None))]
+    #[allow(clippy::too_many_arguments)] // what a request is
+    fn open_http(
+        slf: &Bound<'_, Self>,
+        method: &str,
+        target: &str,
+        headers: Headers,
+        body: Vec<u8>,
+        secure: bool,
+        address: String,
+        scope: Option<Py<PyAny>>,
+    ) -> PyResult<u64> {
+        let head = head(method, target, &headers)?;
+        let body = Bytes::from(body);
+        Self::open(slf, Opening { kind: LinkKind::Request, head, body, secure, address }, scope)
+    }
+
+    /// A websocket asks to be accepted.
+    #[pyo3(signature = (target, headers, *, secure, address, scope = None))]
+    fn open_websocket(
+        slf: &Bound<'_, Self>,
+        target: &str,
+        headers: Headers,
+        secure: bool,
+        address: String,
+        scope: Option<Py<PyAny>>,
+    ) -> PyResult<u64> {
+        let head = head("GET", target, &headers)?;
+        let opening = Opening { kind: LinkKind::WebSocket, head, body: Bytes::new(), secure, address };
+        Self::open(slf, opening, scope)
+    }
+
+    /// A message came on a websocket.
+    fn feed(slf: &Bound<'_, Self>, link: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let part = match message.cast::<PyString>() {
+            Ok(text) => Part::Text(Bytes::copy_from_slice(text.to_str()?.as_bytes())),
+            Err(_) => Part::Binary(Bytes::from(message.extract::<Vec<u8>>()?)),
+        };
+        let this = slf.get();
+        let now = this.now();
+        this.core.reactor(now).feed_link(Key::from_bits(link), &part, now);
+        Self::schedule(slf)
+    }
+
+    /// What is to be done on a link now; asking says that the last lot is done.
+    fn take<'py>(slf: &Bound<'py, Self>, link: u64) -> PyResult<Bound<'py, PyList>> {
+        let (this, py) = (slf.get(), slf.py());
+        let now = this.now();
+        let taken = this.core.reactor(now).take_link(Key::from_bits(link), now);
+        let list = PyList::empty(py);
+        for item in &taken {
+            list.append(outgoing(py, item)?)?;
+        }
+        if this.core.peek().has_work() {
+            Self::schedule(slf)?;
+        }
+        Ok(list)
+    }
+
+    /// The peer of a link is gone.
+    fn close_link(slf: &Bound<'_, Self>, link: u64) -> PyResult<()> {
+        let this = slf.get();
+        let now = this.now();
+        this.core.reactor(now).close_link(Key::from_bits(link), now);
+        let scope = this.state().scopes.remove(&link);
+        drop(scope);
+        Self::schedule(slf)
+    }
+
+    /// Sends a message on a raw session.
+    fn raw_send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let packet = match message.cast::<PyString>() {
+            Ok(text) => Encoded::raw_text(text.to_str()?),
+            Err(_) => Encoded::raw_binary(&message.extract::<Vec<u8>>()?),
+        };
+        Self::submit(slf, Command::RawSend { session: Key::from_bits(session), packet })
+    }
+
+    /// Ends a raw session.
+    fn raw_close(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
+        Self::submit(slf, Command::RawClose { session: Key::from_bits(session) })
+    }
+}
+
+impl Engine {
+    fn open(slf: &Bound<'_, Self>, opening: Opening, scope: Option<Py<PyAny>>) -> PyResult<u64> {
+        let this = slf.get();
+        let now = this.now();
+        let link = this.core.reactor(now).open_link(opening, now).to_bits();
+        if let Some(scope) = scope {
+            this.state().scopes.insert(link, scope);
+        }
+        Self::schedule(slf)?;
+        Ok(link)
+    }
+
+    /// What the driver of a link knows of the request that opened it.
+    pub(super) fn scope_of(&self, py: Python<'_>, wire: Wire) -> Option<Py<PyAny>> {
+        let Wire::Link(link) = wire else { return None };
+        self.state().scopes.get(&link.to_bits()).map(|scope| scope.clone_ref(py))
+    }
+}

@@ -1,0 +1,146 @@
+//! The engine's settings out of the dict that the Python layer has checked.
+
+use crate::net::options::{File, Options};
+use crate::proto::engine::{SessionConfig, TransportKind};
+use crate::proto::http::{Cors, HttpLimits, Origins};
+use crate::proto::limits;
+use crate::proto::socket::connection::ConnectionLimits;
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping};
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::time::Duration;
+
+/// Settings of the binding itself.
+pub(super) struct Binding {
+    pub(super) default: Option<Py<PyAny>>,
+    pub(super) max_running_handlers: usize,
+    pub(super) max_queued_bytes: usize,
+    pub(super) virtual_clock: bool,
+}
+
+fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    match dict.get_item(name)? {
+        Some(value) if !value.is_none() => value.extract().map(Some).map_err(Into::into),
+        _ => Ok(None),
+    }
+}
+
+fn set<'py, T>(dict: &Bound<'py, PyDict>, name: &str, field: &mut T) -> PyResult<()>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
+{
+    if let Some(value) = get(dict, name)? {
+        *field = value;
+    }
+    Ok(())
+}
+
+fn set_seconds(dict: &Bound<'_, PyDict>, name: &str, field: &mut Duration) -> PyResult<()> {
+    if let Some(seconds) = get::<f64>(dict, name)? {
+        *field = duration(seconds);
+    }
+    Ok(())
+}
+
+/// Seconds that may be negative or beyond what a duration holds.
+pub(super) fn duration(seconds: f64) -> Duration {
+    const CENTURY: f64 = 3e9;
+    Duration::from_secs_f64(if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, CENTURY) })
+}
+
+pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
+    let mut binding = Binding {
+        default: get(dict, "default")?,
+        max_running_handlers: limits::MAX_RUNNING_HANDLERS,
+        max_queued_bytes: limits::MAX_QUEUED_BYTES,
+        virtual_clock: false,
+    };
+    set(dict, "max_running_handlers", &mut binding.max_running_handlers)?;
+    set(dict, "max_queued_bytes", &mut binding.max_queued_bytes)?;
+    set(dict, "virtual_clock", &mut binding.virtual_clock)?;
+    Ok(binding)
+}
+
+pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
+    let mut options = Options::default();
+    set(dict, "path", &mut options.path)?;
+    set(dict, "max_http_buffer_size", &mut options.max_http_buffer_size)?;
+    set(dict, "allow_request", &mut options.allow_request)?;
+    set(dict, "raw_messages", &mut options.raw_messages)?;
+    set_seconds(dict, "connect_timeout", &mut options.connect_timeout)?;
+    if let Some(names) = get::<Vec<String>>(dict, "transports")? {
+        options.transports = names.iter().filter_map(|name| TransportKind::parse(name)).collect();
+    }
+    if let Some(layers) = get::<Vec<String>>(dict, "trace")? {
+        options.trace_engine = layers.iter().any(|layer| layer == "engine");
+        options.trace_socket = layers.iter().any(|layer| layer == "socket");
+    }
+    options.session = session(dict, &options)?;
+    options.connection = connection(dict, &options)?;
+    options.http = HttpLimits { max_body: options.max_http_buffer_size, ..HttpLimits::default() };
+    if let Some(settings) = get::<Bound<'_, PyDict>>(dict, "cors")? {
+        options.cors = cors(&settings)?;
+    }
+    options.client_files = files(dict, "client_files")?;
+    options.static_files = files(dict, "static_files")?;
+    set(dict, "low_water", &mut options.marks.low_water)?;
+    set(dict, "high_water", &mut options.marks.high_water)?;
+    set(dict, "outbox_limit", &mut options.marks.limit)?;
+    Ok(options)
+}
+
+fn session(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<SessionConfig> {
+    let mut session = SessionConfig {
+        max_payload: options.max_http_buffer_size,
+        transports: options.transports,
+        ..SessionConfig::default()
+    };
+    set_seconds(dict, "ping_interval", &mut session.ping_interval)?;
+    set_seconds(dict, "ping_timeout", &mut session.ping_timeout)?;
+    set_seconds(dict, "upgrade_timeout", &mut session.upgrade_timeout)?;
+    set(dict, "allow_upgrades", &mut session.allow_upgrades)?;
+    Ok(session)
+}
+
+fn connection(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<ConnectionLimits> {
+    let mut connection = ConnectionLimits::default();
+    connection.max_attachments_size =
+        options.max_http_buffer_size.saturating_mul(limits::MAX_ATTACHMENTS_SIZE_FACTOR);
+    set(dict, "max_attachments", &mut connection.max_attachments)?;
+    Ok(connection)
+}
+
+fn cors(dict: &Bound<'_, PyDict>) -> PyResult<Cors> {
+    let mut cors = Cors::default();
+    if let Some(origins) = dict.get_item("origins")? {
+        cors.origins = match origins.extract::<String>() {
+            Ok(any) if any == "*" => Origins::Any,
+            Ok(one) => Origins::List(vec![one]),
+            Err(_) => Origins::List(origins.extract()?),
+        };
+    }
+    set(dict, "methods", &mut cors.methods)?;
+    cors.allowed_headers = get(dict, "allowed_headers")?;
+    set(dict, "exposed_headers", &mut cors.exposed_headers)?;
+    set(dict, "credentials", &mut cors.credentials)?;
+    cors.max_age = get(dict, "max_age")?;
+    Ok(cors)
+}
+
+fn files(dict: &Bound<'_, PyDict>, name: &str) -> PyResult<HashMap<String, File>> {
+    let Some(given) = get::<Bound<'_, PyMapping>>(dict, name)? else { return Ok(HashMap::new()) };
+    given.items()?.iter().map(|item| {
+        let (path, (content_type, body)): (String, (String, Vec<u8>)) = item.extract()?;
+        let mut hash = DefaultHasher::new();
+        body.hash(&mut hash);
+        let etag = format!("\"{:016x}\"", hash.finish());
+        Ok((path, File { content_type, body: Bytes::from(body), etag }))
+    })
+    .collect()
+}
