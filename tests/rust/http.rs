@@ -162,6 +162,23 @@ fn a_body_in_part_keeps_the_reader_in_its_phase() {
 }
 
 #[test]
+fn a_body_in_part_takes_no_more_memory_than_the_whole() {
+    for framing in ["Content-Length: 1500", "Transfer-Encoding: chunked"] {
+        let mut reader = RequestReader::new(HttpLimits { max_body: 1500, ..LIMITS });
+        reader.push(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n").as_bytes());
+        assert!(matches!(reader.poll(), Ok(Some(RequestEvent::Head { .. }))));
+        if framing.contains("chunked") {
+            reader.push(b"5dc\r\n");
+        }
+        for sent in (0..1400).step_by(100) {
+            reader.push(&[b'x'; 100]);
+            assert!(matches!(reader.poll(), Ok(None)));
+            assert!(reader.buffered() <= 1500 + 256, "{} at {sent}", reader.buffered());
+        }
+    }
+}
+
+#[test]
 fn bytes_after_an_upgrade_are_handed_over() {
     let mut reader = RequestReader::new(LIMITS);
     reader.push(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n\x81\x80");

@@ -111,6 +111,17 @@ fn a_message_is_measured_before_memory_is_taken_for_it() {
 }
 
 #[test]
+fn a_message_in_part_takes_no_more_memory_than_the_whole() {
+    let (wire, _) =
+        write(Side::Client, &[Sent { item: Owned::Binary(vec![1; 3000]), cuts: vec![], between: vec![] }]);
+    let mut reader = MessageReader::new(Side::Server, usize::MAX);
+    for piece in wire.chunks(100) {
+        let _ = reader.read(&mut piece.to_vec()).unwrap();
+        assert!(reader.buffered() <= 3000 + 256, "{}", reader.buffered());
+    }
+}
+
+#[test]
 fn the_limit_counts_the_message_over_its_fragments() {
     let mut wire = Vec::new();
     write_header(&mut wire, OpCode::Binary, false, LIMIT, None);
