@@ -150,7 +150,8 @@ impl RequestReader {
     /// How far the present request is.
     pub fn phase(&self) -> Phase {
         match self.stage {
-            Stage::Head { .. } if self.buffer.is_empty() => Phase::Idle,
+            // Half a blank line begins no request: else a trickle of them would move a deadline for ever.
+            Stage::Head { .. } if matches!(self.buffer.as_slice(), [] | [b'\r']) => Phase::Idle,
             Stage::Head { .. } => Phase::Head,
             Stage::Length(_) | Stage::Chunked(_) => Phase::Body,
             Stage::Done | Stage::Failed(_) => Phase::Done,
