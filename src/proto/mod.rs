@@ -4,6 +4,7 @@
 //! exists for both [`Side`]s and is tested against itself on a virtual clock.
 
 pub mod engine;
+mod grow;
 pub mod http;
 pub mod json;
 pub mod limits;

@@ -7,3 +7,10 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods
 )]
+
+mod http;
+mod http_refusals;
+mod wire;
+mod ws;
+mod ws_handshake;
+mod ws_rules;

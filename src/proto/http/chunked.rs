@@ -1,6 +1,7 @@
 //! The chunked transfer coding (RFC 9112, 7.1). Extensions and trailers are counted and dropped.
 
 use super::error::HttpError;
+use crate::proto::grow;
 use crate::proto::limits::MAX_CHUNK_OVERHEAD;
 
 /// Decodes a chunked body; keeps only its data.
@@ -48,7 +49,7 @@ impl Chunked {
         while self.state != State::Over {
             if self.state == State::Data {
                 let (data, after) = rest.split_at_checked(self.left.min(rest.len())).unwrap_or((rest, &[]));
-                self.body.extend_from_slice(data);
+                grow::extend(&mut self.body, data, self.limit);
                 self.left -= data.len();
                 rest = after;
                 if self.left > 0 {

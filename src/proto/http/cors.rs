@@ -170,3 +170,139 @@ fn split_port(host: &str) -> (&str, Option<&str>) {
         _ => (host, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Allowed, Refused};
+
+    fn list(origins: &[&str]) -> Cors {
+        let origins = Origins::List(origins.iter().map(|&origin| origin.to_owned()).collect());
+        Cors { origins, ..Cors::default() }
+    }
+
+    fn shown(headers: &[HeaderPair]) -> Vec<(&str, &str)> {
+        headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect()
+    }
+
+    fn preflight(cors: &Cors, lines: &[(&[u8], &[u8])]) -> Response {
+        cors.preflight(&Head::build("OPTIONS", "/", lines.iter().copied()).unwrap())
+    }
+
+    #[test]
+    fn the_same_origin_is_scheme_host_and_port() {
+        let cases = [
+            ("http://a.com", "a.com", false, Allowed),
+            ("http://a.com", "A.com:80", false, Allowed),
+            ("http://a.com:80", "a.com", false, Allowed),
+            ("https://a.com", "a.com:443", true, Allowed),
+            ("http://a.com:8080", "a.com:8080", false, Allowed),
+            ("http://[::1]", "[::1]", false, Allowed),
+            ("http://[::1]:80", "[::1]", false, Allowed),
+            ("http://[::1]:81", "[::1]", false, Refused),
+            ("https://a.com", "a.com", false, Refused),
+            ("http://a.com", "a.com", true, Refused),
+            ("http://a.com", "a.com:443", false, Refused),
+            ("http://a.com:8080", "a.com", false, Refused),
+            ("http://b.com", "a.com", false, Refused),
+            ("http://a.com.b.com", "a.com", false, Refused),
+            ("http://a.com/", "a.com", false, Refused),
+            ("http://a.com@b.com", "b.com", false, Refused),
+            ("a.com", "a.com", false, Refused),
+            ("null", "a.com", false, Refused),
+            ("http://", "", false, Refused),
+            ("", "a.com", false, Refused),
+        ];
+        for (origin, host, secure, verdict) in cases {
+            let found = Cors::default().check(Some(origin), Some(host), secure);
+            assert_eq!(found, verdict, "{origin} at {host}, secure {secure}");
+        }
+        assert_eq!(Cors::default().check(Some("http://a"), None, false), Refused);
+    }
+
+    #[test]
+    fn a_request_without_origin_is_allowed() {
+        for cors in [Cors::default(), list(&[])] {
+            assert_eq!(cors.check(None, Some("a"), false), Allowed);
+        }
+    }
+
+    #[test]
+    fn a_list_holds_the_origins_letter_by_letter() {
+        let cors = list(&["https://a.com"]);
+        assert_eq!(cors.check(Some("https://a.com"), Some("b"), true), Allowed);
+        for origin in ["https://a.com/", "https://a.com.evil", "http://a.com", "*", "null"] {
+            assert_eq!(cors.check(Some(origin), Some("b"), true), Refused, "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_origin_with_control_bytes_is_never_let_in() {
+        let any = Cors { origins: Origins::Any, credentials: true, ..Cors::default() };
+        for origin in ["http://a\r\nX: y", "http://a\0", "http://a\x7f", "\t"] {
+            assert!(!origin_is_clean(origin));
+            assert_eq!(any.check(Some(origin), Some("a"), false), Refused);
+            assert!(any.headers(Some(origin)).iter().all(|(_, value)| !value.contains(origin)));
+        }
+        assert_eq!(any.check(Some("http://a"), Some("b"), false), Allowed);
+    }
+
+    #[test]
+    fn the_headers_follow_the_kind_of_origins() {
+        assert_eq!(Cors::default().headers(Some("http://a")), []);
+        let any = Cors { origins: Origins::Any, ..Cors::default() };
+        assert_eq!(shown(&any.headers(Some("http://a"))), [("Access-Control-Allow-Origin", "*")]);
+        let with_credentials = Cors { credentials: true, ..any };
+        assert_eq!(
+            shown(&with_credentials.headers(Some("http://a"))),
+            [
+                ("Access-Control-Allow-Origin", "http://a"),
+                ("Vary", "Origin"),
+                ("Access-Control-Allow-Credentials", "true"),
+            ]
+        );
+        let list = list(&["http://a"]);
+        let known = [("Access-Control-Allow-Origin", "http://a"), ("Vary", "Origin")];
+        assert_eq!(shown(&list.headers(Some("http://a"))), known);
+        assert_eq!(shown(&list.headers(Some("http://b"))), [("Vary", "Origin")]);
+        assert_eq!(shown(&list.headers(None)), [("Vary", "Origin")]);
+        let exposing = Cors { exposed_headers: vec!["X-A".into(), "X-B".into()], ..list };
+        assert_eq!(exposing.headers(None).last().unwrap().1, "X-A,X-B");
+    }
+
+    #[test]
+    fn a_preflight_allows_what_it_asks_for_or_what_is_set() {
+        let asks: &[(&[u8], &[u8])] =
+            &[(b"origin", b"http://a"), (b"access-control-request-headers", b"x-token,x-b")];
+        let response = preflight(&list(&["http://a"]), asks);
+        assert_eq!((response.status, response.body.len()), (204, 0));
+        assert_eq!(
+            shown(&response.headers),
+            [
+                ("Access-Control-Allow-Origin", "http://a"),
+                ("Vary", "Origin, Access-Control-Request-Headers"),
+                ("Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE"),
+                ("Access-Control-Allow-Headers", "x-token,x-b"),
+            ]
+        );
+        let set = Cors {
+            origins: Origins::Any,
+            methods: vec!["GET".into(), "POST".into()],
+            allowed_headers: Some(vec!["x-only".into()]),
+            exposed_headers: vec!["x-out".into()],
+            max_age: Some(600),
+            ..Cors::default()
+        };
+        assert_eq!(
+            shown(&preflight(&set, asks).headers),
+            [
+                ("Access-Control-Allow-Origin", "*"),
+                ("Access-Control-Allow-Methods", "GET,POST"),
+                ("Access-Control-Allow-Headers", "x-only"),
+                ("Access-Control-Max-Age", "600"),
+                ("Access-Control-Expose-Headers", "x-out"),
+            ]
+        );
+        assert_eq!(preflight(&Cors::default(), asks).headers, []);
+    }
+}

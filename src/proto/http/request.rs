@@ -4,7 +4,7 @@ use super::body::{self, Framing};
 use super::chunked::{Chunked, is_token};
 use super::error::HttpError;
 use super::head::Head;
-use crate::proto::limits;
+use crate::proto::{grow, limits};
 
 /// What one request may take.
 #[derive(Debug, Clone, Copy)]
@@ -91,18 +91,10 @@ impl RequestReader {
     /// Takes bytes of the stream; poll afterwards, and read the socket again only if [`Self::wants_input`].
     pub fn push(&mut self, input: &[u8]) {
         match self.stage {
-            Stage::Failed(_) => return,
-            Stage::Length(length) => {
-                // Twice the memory each time, but only as bytes arrive and not past the body's end.
-                let wanted = self.buffer.len() + input.len();
-                if wanted > self.buffer.capacity() {
-                    let doubled = self.buffer.capacity().saturating_mul(2).min(length);
-                    self.buffer.reserve_exact(doubled.max(wanted) - self.buffer.len());
-                }
-            }
-            _ => {}
+            Stage::Failed(_) => {}
+            Stage::Length(length) => grow::extend(&mut self.buffer, input, length),
+            _ => self.buffer.extend_from_slice(input),
         }
-        self.buffer.extend_from_slice(input);
     }
 
     /// The next event; after the last one of a request None, until [`Self::next_request`].
@@ -158,7 +150,8 @@ impl RequestReader {
     /// How far the present request is.
     pub fn phase(&self) -> Phase {
         match self.stage {
-            Stage::Head { .. } if self.buffer.is_empty() => Phase::Idle,
+            // Half a blank line begins no request: else a trickle of them would move a deadline for ever.
+            Stage::Head { .. } if matches!(self.buffer.as_slice(), [] | [b'\r']) => Phase::Idle,
             Stage::Head { .. } => Phase::Head,
             Stage::Length(_) | Stage::Chunked(_) => Phase::Body,
             Stage::Done | Stage::Failed(_) => Phase::Done,

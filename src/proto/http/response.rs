@@ -149,3 +149,55 @@ pub fn reason(status: u16) -> &'static str {
         _ => "Unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(response: &Response, keep_alive: bool, head_request: bool) -> String {
+        let mut out = Vec::new();
+        response.encode(&mut out, keep_alive, head_request);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_response_is_written_with_its_framing() {
+        let response = Response::json(400, "{}").with_header("Vary", "Origin");
+        let start = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nVary: Origin\r\nContent-Length: 2\r\n";
+        assert_eq!(encoded(&response, false, false), format!("{start}Connection: close\r\n\r\n{{}}"));
+        assert_eq!(encoded(&response, true, true), format!("{start}Connection: keep-alive\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_status_without_body_has_no_length() {
+        let response = Response::empty(204);
+        assert_eq!(
+            encoded(&response, true, false),
+            "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert!(encoded(&Response::empty(200), true, false).contains("Content-Length: 0\r\n"));
+    }
+
+    #[test]
+    fn no_header_can_end_its_line_early() {
+        let mut response = Response::empty(204).with_header("X", "a\r\nSet-Cookie: b\0".to_owned());
+        assert!(encoded(&response, true, false).contains("X: a  Set-Cookie: b \r\n"));
+        for (name, value) in
+            [("A", "b\nc"), ("A", "b\r"), ("A", "\0"), ("A\r\n", "b"), ("A b", "c"), ("", "a")]
+        {
+            assert_eq!(response.add_header(name, value), Err(HeaderError { name: name.into() }));
+        }
+        assert_eq!(response.add_header("A-b", "c\td é"), Ok(()));
+    }
+
+    #[test]
+    fn the_framing_is_ours_alone() {
+        let mut response = Response::text(200, "ok");
+        for name in ["content-length", "Transfer-Encoding", "CONNECTION"] {
+            response.add_header(name, "1").unwrap();
+        }
+        let text = encoded(&response, true, false);
+        let framing = "Content-Length: 2\r\nConnection: keep-alive\r\n\r\nok";
+        assert_eq!(text, format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\n{framing}"));
+    }
+}

@@ -7,7 +7,7 @@ use super::close::CloseFrame;
 use super::error::WsError;
 use super::frame::{Header, MAX_HEADER, OpCode};
 use super::mask;
-use crate::proto::Side;
+use crate::proto::{Side, grow};
 
 /// What the peer sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn item(opcode: OpCode, payload: &[u8]) -> Result<Item<'_>, WsError> {
     })
 }
 
-/// What is kept between two inputs.
+/// What is kept between two inputs; for at most one message, then dropped.
 #[derive(Debug, Default)]
 struct Partial {
     /// The first bytes of a header whose rest has not come.
@@ -244,8 +244,6 @@ impl Partial {
             (OpCode::Text | OpCode::Binary, None) => {
                 check_size(&header, 0, limit)?;
                 self.message = Some(header.opcode);
-                self.data.clear();
-                self.checked = 0;
             }
             (OpCode::Continuation, Some(_)) => check_size(&header, self.data.len(), limit)?,
             _ => self.control.clear(),
@@ -265,13 +263,8 @@ impl Partial {
             self.control.extend_from_slice(bytes);
             return Ok(());
         }
-        // Twice the memory each time, but only as bytes arrive and never past what was announced.
-        let wanted = self.data.len() + bytes.len();
-        if wanted > self.data.capacity() {
-            let doubled = self.data.capacity().saturating_mul(2).min(self.data.len() + missing);
-            self.data.reserve_exact(doubled.max(wanted) - self.data.len());
-        }
-        self.data.extend_from_slice(bytes);
+        let total = self.data.len() + missing;
+        grow::extend(&mut self.data, bytes, total);
         if self.message == Some(OpCode::Text) { self.check_utf8() } else { Ok(()) }
     }
 
