@@ -7,3 +7,5 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods
 )]
+
+mod engine;
