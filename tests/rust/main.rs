@@ -14,3 +14,4 @@ mod wire;
 mod ws;
 mod ws_handshake;
 mod ws_rules;
+mod engine;

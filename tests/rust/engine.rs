@@ -1,0 +1,6 @@
+//! Engine.IO: sessions in pairs on a virtual clock, properties, and the wire vectors.
+
+mod closing;
+mod heartbeat;
+mod pair;
+mod upgrade;
