@@ -7,3 +7,7 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods
 )]
+
+mod app;
+mod socket_vectors;
+mod tree;
