@@ -8,6 +8,8 @@
     clippy::disallowed_methods
 )]
 
+mod adapter;
 mod app;
+mod socket;
 mod socket_vectors;
 mod tree;
