@@ -1,0 +1,68 @@
+//! Any sequence of messages, answers and waits on either side: no panic, bounded state.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use siox::proto::Side;
+use siox::proto::socket::{Connection, ConnectionLimits, Incoming};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Arbitrary)]
+enum Step<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+    Joining,
+    Joined(u8),
+    Left(u8),
+    Wait(u8),
+}
+
+fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
+    let (client, steps) = input;
+    let limits = ConnectionLimits {
+        max_attachments: 4,
+        max_attachments_size: 64,
+        attachments_timeout: Duration::from_secs(60),
+        max_namespaces: 4,
+    };
+    let mut now = Instant::now();
+    let side = if client { Side::Client } else { Side::Server };
+    let mut connection: Connection<u8> = Connection::new(side, now, Some(Duration::from_secs(45)));
+    let mut last = 0u8;
+    for step in steps {
+        let incoming = match step {
+            Step::Text(text) => connection.handle_text(text, &limits, now),
+            Step::Binary(data) => connection.handle_binary(data.into(), &limits),
+            Step::Joining => {
+                last = last.wrapping_add(1);
+                connection.joining("/".into(), last);
+                continue;
+            }
+            Step::Joined(socket) => {
+                connection.joined(socket);
+                continue;
+            }
+            Step::Left(socket) => {
+                connection.left(socket);
+                continue;
+            }
+            Step::Wait(seconds) => {
+                now += Duration::from_secs(seconds.into());
+                connection.handle_timeout(now).map(|()| Incoming::Nothing)
+            }
+        };
+        match incoming {
+            Err(_) => return,
+            Ok(Incoming::Connect { namespace, .. }) => {
+                last = last.wrapping_add(1);
+                assert!(!client && connection.joining(namespace.into(), last));
+            }
+            Ok(Incoming::Event { socket, attachments, .. } | Incoming::Ack { socket, attachments, .. }) => {
+                assert!(connection.namespace_of(socket).is_some() && (client || connection.is_joined(socket)));
+                assert!(attachments.len() <= 4 && attachments.iter().map(|data| data.len()).sum::<usize>() <= 64);
+            }
+            Ok(_) => {}
+        }
+        assert!(client || connection.tokens().count() <= 5, "the limit, and the root that a step may add");
+    }
+});
