@@ -15,3 +15,8 @@ mod ws;
 mod ws_handshake;
 mod ws_rules;
 mod engine;
+mod adapter;
+mod app;
+mod socket;
+mod socket_vectors;
+mod tree;
