@@ -1,0 +1,189 @@
+"""The life of a socket outside its events: joining a namespace, middleware, leaving."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from siox._signature import name_of
+from siox.exceptions import RefusedError
+from siox.handshake import Handshake
+from siox.namespace import Namespace
+from siox.socket import Socket, State
+
+if TYPE_CHECKING:
+    from siox.server import Server
+
+log = logging.getLogger("siox")
+
+INVALID_NAMESPACE = "Invalid namespace"
+INTERNAL_ERROR = "Internal error"
+
+
+class Admission:
+    """Admits and dismisses the sockets of one server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    # -- the first request
+
+    def allow_request(self, request_id: int, request: dict[str, Any]) -> None:
+        """Ask the option `allow_request` whether a handshake may go on."""
+        self._server._dispatcher.start(self._ask(request_id, Handshake(request)))
+
+    async def _ask(self, request_id: int, request: Handshake) -> None:
+        ask = self._server.config.allow_request
+        admitted, message = False, None
+        try:
+            answer = True if ask is None else ask(request)
+            admitted = bool(await answer if inspect.isawaitable(answer) else answer)
+        except RefusedError as refusal:
+            message = refusal.message
+        except Exception:
+            log.exception("allow_request failed, the request is refused")
+        self._server._engine.allow(request_id, admitted, message)
+
+    # -- joining
+
+    def connect(self, key: int, name: str, sid: str, auth: Any) -> Socket | None:
+        """A client wants to join a namespace: return its socket, or None if there is no such namespace."""
+        server = self._server
+        namespace = server._namespaces.get(name)
+        if namespace is None:
+            if not server._parents:
+                return None
+            # It is made for its first client; whether it may be made can take time to find out.
+            socket = self._new_socket(server, key, sid)
+            server._dispatcher.loop.call_soon(self._begin, self._find_and_admit(socket, name, auth))
+            return socket
+        socket = self._new_socket(namespace, key, sid)
+        # The engine knows the socket only when this call has returned.
+        server._dispatcher.loop.call_soon(self._admit, socket)
+        return socket
+
+    @staticmethod
+    def _new_socket(namespace: Namespace, key: int, sid: str) -> Socket:
+        namespace._count += 1
+        return Socket(namespace, key, sid)
+
+    def _begin(self, coroutine: Any) -> None:
+        self._server._dispatcher.start(coroutine)
+
+    async def _find_and_admit(self, socket: Socket, name: str, auth: Any) -> None:
+        try:
+            namespace = await self._find(socket, name, auth)
+        except Exception:
+            log.exception("cannot say whether namespace %r may be joined", name)
+            self._refuse(socket, INTERNAL_ERROR, None)
+            return
+        if namespace is None:
+            if socket._state is State.JOINING:
+                log.warning("namespace %r is refused: no io.of(…) pattern or function accepts it", name)
+            self._refuse(socket, INVALID_NAMESPACE, None)
+            return
+        socket.namespace._count -= 1
+        socket.namespace = namespace
+        namespace._count += 1
+        self._admit(socket)
+
+    async def _find(self, socket: Socket, name: str, auth: Any) -> Namespace | None:
+        server = self._server
+        for parent in server._parents:
+            accepts = parent._accepts(name, auth)
+            if inspect.isawaitable(accepts):
+                accepts = await accepts
+            if accepts and socket._state is State.JOINING:
+                # Another client may have been quicker.
+                return server._namespaces.get(name) or server._add_child(parent, name)
+        return None
+
+    def _admit(self, socket: Socket) -> None:
+        if socket._state is not State.JOINING:
+            return
+        if socket.namespace._middleware:
+            self._server._dispatcher.start(self._through_middleware(socket))
+        else:
+            self._accept(socket)
+
+    async def _through_middleware(self, socket: Socket) -> None:
+        function: Callable[..., Awaitable[None] | None]
+        try:
+            for function in socket.namespace._middleware:
+                result = function(socket)
+                if inspect.isawaitable(result):
+                    await result
+        except RefusedError as refusal:
+            self._refuse(socket, refusal.message, refusal.data)
+        except Exception:
+            log.exception("middleware %s failed, socket %s is refused", name_of(function), socket.id)
+            self._refuse(socket, INTERNAL_ERROR, None)
+        else:
+            if socket._state is State.JOINING:
+                self._accept(socket)
+
+    def _refuse(self, socket: Socket, message: str, data: Any) -> None:
+        if socket._state is not State.JOINING:
+            return
+        self._leave(socket)
+        try:
+            self._server._engine.refuse(socket._key, message, data)
+        except (TypeError, ValueError):
+            log.exception("the refusal of socket %s cannot be sent", socket.id)
+            self._server._engine.refuse(socket._key, INTERNAL_ERROR, None)
+
+    def _accept(self, socket: Socket) -> None:
+        server = self._server
+        socket._state = State.CONNECTED
+        server._engine.accept(socket._key)
+        self._fire(socket, "connection", ())
+
+    def _fire(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
+        dispatcher, reserved = self._server._dispatcher, socket.namespace._reserved
+        listeners = reserved.all(event)
+        for listener in listeners:
+            if listener.once:
+                reserved.remove(event, lambda each, gone=listener: each is gone)  # type: ignore[misc]
+        running = dispatcher.fire(socket, listeners, event, values)
+        if event == "connection" and running:
+            dispatcher.starting(socket, running)
+
+    # -- leaving
+
+    def disconnect(self, socket: Socket, reason: str, details: str | None) -> None:
+        """A socket has gone: tell its listeners, then let go of it."""
+        engine, key = self._server._engine, socket._key
+        if socket._state is State.JOINING:
+            self._leave(socket)
+            engine.forget(key)
+            return
+        if socket._state is State.GONE:
+            engine.forget(key)
+            return
+        values = (reason, details)
+        socket.handshake  # noqa: B018  (a disconnect handler may still ask for it)
+        self._fire(socket, "disconnecting", values)
+        self._fire_own(socket, "disconnecting", values)
+        engine.forget(key)
+        socket._state = State.GONE
+        self._fire(socket, "disconnect", values)
+        self._fire_own(socket, "disconnect", values)
+        self._leave(socket)
+
+    def _fire_own(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
+        own = socket._own
+        if own is not None:
+            for listener in own.listeners.all(event):
+                if listener.once:
+                    socket._discard(event, listener)
+                self._server._dispatcher.invoke(socket, listener, event, values, None)
+
+    def _leave(self, socket: Socket) -> None:
+        namespace = socket.namespace
+        socket._state = State.GONE
+        socket._left()
+        namespace._count -= 1
+        if not namespace._count:
+            self._server._drop_child(namespace)

@@ -1,0 +1,504 @@
+"""Finds and calls the handlers of an event, and answers it. Never waits.
+
+The engine calls on the thread of the server's loop, once an event, in order of arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from siox._ack import NOTHING, Ack, Answer
+from siox._awaitables import Done
+from siox._listeners import Event, Listener, Own, Taken
+from siox._signature import name_of, shape_of
+from siox._tasks import StartTask, task_starter
+from siox.exceptions import EventError, UsageError
+
+if TYPE_CHECKING:
+    from siox._siox import Engine
+    from siox.socket import Socket
+
+log = logging.getLogger("siox")
+
+SLOW_HANDLER = 0.1
+"""Seconds that a plain handler may hold the loop before the log names it."""
+QUIET_TIME = 10.0
+"""Seconds between two log lines about bad payloads."""
+
+_AT_ONCE = frozenset({str, int, float, bool, dict, list, bytes})
+"""Types of results that certainly need no waiting."""
+
+
+class Call:
+    """One call of a handler, for what comes after it: its answer, or its fault.
+
+    Attributes:
+        socket: the socket whose event it is; None for an answer to a broadcast.
+        event: the event's name.
+        function: the handler.
+        values: what it was called with.
+        answer: what the peer asked for, if it did.
+        by_result: the handler's result is the answer; False where it was given an `Ack`.
+    """
+
+    __slots__ = ("answer", "by_result", "event", "function", "socket", "values")
+
+    def __init__(
+        self,
+        socket: Socket | None,
+        event: str,
+        function: Callable[..., Any],
+        values: tuple[Any, ...],
+        answer: Answer | None,
+        *,
+        by_result: bool = True,
+    ) -> None:
+        self.socket = socket
+        self.event = event
+        self.function = function
+        self.values = values
+        self.answer = answer
+        self.by_result = by_result
+
+
+class Dispatcher:
+    """Calls handlers for one server.
+
+    Attributes:
+        bad_payloads: events that were refused for their arguments.
+        slow_calls: calls of plain handlers that held the loop for too long.
+        unheard: events that no listener took.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.bad_payloads = 0
+        self.slow_calls = 0
+        self.unheard = 0
+        self._quiet_until = 0.0
+        self._running: set[asyncio.Future[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._start: StartTask | None = None
+
+    # -- the loop
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run handlers on this loop from now on."""
+        if self._loop is not loop:
+            self._loop = loop
+            self._start = task_starter(loop)
+
+    def detach(self) -> None:
+        """Forget the loop."""
+        self._loop = self._start = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that handlers run on.
+
+        Raises:
+            UsageError: the server runs on none yet.
+        """
+        if self._loop is None:
+            raise UsageError("the server runs on no event loop yet: `await io.listen()` first")
+        return self._loop
+
+    @property
+    def attached_to(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that handlers run on, if there is one."""
+        return self._loop
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task at once, and hold it until it ends: the loop itself holds tasks only weakly."""
+        if self._start is None:
+            coroutine.close()
+            raise UsageError("the server runs on no event loop yet: `await io.listen()` first")
+        task = self._start(coroutine)
+        if not task.done():
+            self._hold_until_done(task)
+        return task
+
+    def running(self) -> set[asyncio.Future[Any]]:
+        """Return what has not ended, the caller's own task left out."""
+        current = asyncio.current_task()
+        return {future for future in self._running if future is not current}
+
+    def _hold_until_done(self, future: asyncio.Future[Any]) -> None:
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+
+    # -- events in
+
+    def event(
+        self, socket: Socket, name: str | int, values: tuple[Any, ...], ack_id: int | None, size: int
+    ) -> None:
+        """Call the handler of an event. The way nearly every event takes; `_route` is the long one."""
+        own = socket._own
+        entries = socket.namespace._events.entries
+        if own is None:
+            listener = entries.get(name)  # type: ignore[arg-type]
+        elif own.simple and name not in entries:
+            listener = own.listeners.entries.get(name)  # type: ignore[arg-type]
+        else:
+            listener = None
+        if type(listener) is not Listener or not listener.direct:
+            self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
+            return
+        shape = listener.shape
+        if not shape.low <= len(values) <= shape.high:
+            fitting = shape.fit(values)
+            if fitting is None:
+                self._too_few(self._call_of(socket, name, listener, values, ack_id), shape.low)
+                return
+            values = fitting
+        if listener.leading:
+            values = (socket, *values)
+        began = monotonic()
+        try:
+            if shape.is_async:
+                result = self.start(listener.function(*values))
+                if result.done():
+                    result = result.result()
+            else:
+                result = copy_context().run(listener.function, *values)
+            if result is None:
+                if ack_id is not None:
+                    self.engine.acknowledge(socket._key, ack_id, NOTHING)
+            elif type(result) in _AT_ONCE:
+                if ack_id is not None:
+                    self.engine.acknowledge(socket._key, ack_id, (result,))
+            else:
+                self._settle(self._call_of(socket, name, listener, values, ack_id), result)
+        except Exception as error:
+            self.failed(self._call_of(socket, name, listener, values, ack_id), error)
+        except asyncio.CancelledError:
+            log.debug("handler %s was cancelled", listener.name)
+        if monotonic() - began > SLOW_HANDLER:
+            self._slow(listener, str(name), monotonic() - began)
+
+    def _call_of(
+        self, socket: Socket, name: str | int, listener: Listener, values: tuple[Any, ...], ack_id: int | None
+    ) -> Call:
+        answer = None if ack_id is None else Answer(self.engine, socket._key, ack_id, 1)
+        return Call(socket, str(name), listener.function, values, answer)
+
+    def _route(self, socket: Socket, event: Event) -> None:
+        own = socket._own
+        if own is None:
+            self._deliver(socket, event)
+        elif own.busy or own.held:
+            self._hold(socket, own, event)
+        else:
+            self._filter(socket, own, event)
+
+    # -- one after the other: ordered handlers and middleware
+
+    def _hold(self, socket: Socket, own: Own, event: Event) -> None:
+        # The handler that holds the others up may itself wait for this event by name.
+        if not own.middleware:
+            event = event._replace(taken=self._offer(own, event))
+        if own.held is None:
+            own.held = deque()
+        own.held.append(event)
+        # It counts as a handler under way, so that the engine's limits bound what is held.
+        self.engine.handler_started(socket._key)
+
+    def _occupy(self, socket: Socket) -> None:
+        own = socket._own_or_new()
+        own.busy += 1
+        own.simple = False
+
+    def _release(self, socket: Socket) -> None:
+        own = socket._own
+        if own is None or not own.busy:
+            return
+        own.busy -= 1
+        while own.held and not own.busy:
+            event = own.held.popleft()
+            self.engine.handler_ended(socket._key)
+            if socket.connected:
+                self._filter(socket, own, event)
+        own.refresh()
+        socket._drop_own_if_empty()
+
+    def _filter(self, socket: Socket, own: Own, event: Event) -> None:
+        if not own.middleware:
+            self._deliver(socket, event)
+            return
+        self._occupy(socket)
+        self.start(self._through_middleware(socket, own, event))
+
+    async def _through_middleware(self, socket: Socket, own: Own, event: Event) -> None:
+        values = list(event.values)
+        function: Callable[..., Any]
+        try:
+            for function in own.middleware:
+                result = function(event.name, values)
+                if inspect.isawaitable(result):
+                    await result
+        except Exception as error:
+            answer = None if event.ack_id is None else Answer(self.engine, socket._key, event.ack_id, 1)
+            self.failed(Call(socket, event.name, function, event.values, answer), error)
+            if isinstance(error, EventError):
+                self.fire(socket, own.listeners.all("error"), "error", (error,))
+        else:
+            if socket.connected:
+                self._deliver(socket, event._replace(values=tuple(values)))
+        finally:
+            self._release(socket)
+
+    # -- to everyone who wants it
+
+    def _deliver(self, socket: Socket, event: Event) -> None:
+        own = socket._own
+        listeners = socket.namespace._events.all(event.name)
+        taken = event.taken
+        if own is not None:
+            if own.parked and own.is_parked(event.name):
+                self._park(socket, own, event)  # it must not overtake the one that waits
+                return
+            event = self._show(socket, own, event)
+            taken = taken or self._offer(own, event)
+            listeners += own.listeners.all(event.name)
+            if own.starting and not listeners and not taken:
+                self._park(socket, own, event)
+                return
+        if listeners:
+            self._call_all(socket, event, listeners)
+        elif not taken:
+            self._unheard(socket, event, "there is no listener")
+        elif taken is Taken.BY_WAITER and event.ack_id is not None:
+            self.engine.acknowledge(socket._key, event.ack_id, NOTHING)
+
+    def _show(self, socket: Socket, own: Own, event: Event) -> Event:
+        if event.seen or not own.any_in:
+            return event
+        for listener in own.any_in:
+            self.invoke(socket, listener, event.name, (event.name, *event.values), None)
+        return event._replace(seen=True)
+
+    def _offer(self, own: Own, event: Event) -> Taken:
+        taken = Taken.NO
+        for stream in own.streams:
+            stream.push(event.name, event.values)
+            taken = Taken.BY_STREAM
+        for future in own.take_waiters(event.name):
+            if not future.done():
+                future.set_result(event.values)
+                taken = Taken.BY_WAITER
+        return taken
+
+    def _call_all(self, socket: Socket, event: Event, listeners: tuple[Listener, ...]) -> None:
+        answer = None
+        if event.ack_id is not None:
+            answer = Answer(self.engine, socket._key, event.ack_id, len(listeners))
+        for listener in listeners:
+            if listener.once:
+                socket._discard(event.name, listener)
+            running = self.invoke(socket, listener, event.name, event.values, answer)
+            if running is not None and listener.ordered:
+                self._occupy(socket)
+                running.add_done_callback(lambda _: self._release(socket))
+
+    # -- early events
+
+    def _park(self, socket: Socket, own: Own, event: Event) -> None:
+        if not own.park(event):
+            self._unheard(socket, event, "too many early events wait for a listener")
+
+    def replay_soon(self, socket: Socket) -> None:
+        """A listener was registered: parked events follow once the code that registered it has gone on."""
+        own = socket._own
+        if own is not None and own.parked and not own.replay_due and self._loop is not None:
+            own.replay_due = True
+            self._loop.call_soon_threadsafe(self._replay, socket)
+
+    def _replay(self, socket: Socket) -> None:
+        own = socket._own
+        if own is None or not own.replay_due:
+            return
+        own.replay_due = False
+        for event in own.take_parked():
+            if socket.connected:
+                self._deliver(socket, event)
+
+    def starting(self, socket: Socket, handlers: list[asyncio.Future[Any]]) -> None:
+        """These `connection` handlers still run: until they have ended, early events are parked."""
+        if handlers:
+            socket._own_or_new().starting += len(handlers)
+        for handler in handlers:
+            handler.add_done_callback(lambda _: self._started(socket))
+
+    def _started(self, socket: Socket) -> None:
+        own = socket._own
+        if own is None or not own.starting:
+            return
+        own.starting -= 1
+        if not own.starting:
+            own.replay_due = True
+            self._replay(socket)
+            socket._drop_own_if_empty()
+
+    # -- calling
+
+    def invoke(
+        self, socket: Socket, listener: Listener, name: str, values: tuple[Any, ...], answer: Answer | None
+    ) -> asyncio.Future[Any] | None:
+        """Call one listener; return what to wait for if it has not ended."""
+        shape = listener.resolve()
+        function = listener.function
+        call = Call(socket, name, function, values, answer, by_result=not shape.wants_ack)
+        fitting = shape.fit(values)
+        if fitting is None:
+            self._too_few(call, shape.low)
+            return None
+        if shape.wants_ack:
+            fitting, named = shape.with_ack(fitting, Ack(answer))
+            function = functools.partial(function, **named) if named else function
+        if listener.leading:
+            fitting = (socket, *fitting)
+        began = monotonic()
+        try:
+            if listener.thread:
+                result = self._in_thread(function, fitting)
+            elif shape.is_async:
+                result = self.start(function(*fitting))
+            else:
+                result = copy_context().run(function, *fitting)
+                if monotonic() - began > SLOW_HANDLER:
+                    self._slow(listener, name, monotonic() - began)
+            return self._settle(call, result)
+        except Exception as error:
+            self.failed(call, error)
+            return None
+
+    def fire(
+        self, socket: Socket, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
+    ) -> list[asyncio.Future[Any]]:
+        """Call the listeners of an event that is our own; return what has not ended."""
+        futures = [self.invoke(socket, listener, name, values, None) for listener in listeners]
+        return [future for future in futures if future is not None]
+
+    def call_back(
+        self, socket: Socket | None, function: Callable[..., Any], values: tuple[Any, ...], name: str
+    ) -> None:
+        """Call the function that waited for an acknowledgement; values that are missing are None."""
+        call = Call(socket, name, function, values, None)
+        try:
+            self._settle(call, copy_context().run(function, *shape_of(function).pad(values)))
+        except Exception as error:
+            self.failed(call, error)
+
+    def _in_thread(self, function: Callable[..., Any], values: tuple[Any, ...]) -> asyncio.Future[Any]:
+        run = functools.partial(copy_context().run, function, *values)
+        future = self.loop.run_in_executor(None, run)
+        self._hold_until_done(future)
+        return future
+
+    def _settle(self, call: Call, result: Any) -> asyncio.Future[Any] | None:
+        """Answer with a result, or watch what will have one; return the latter."""
+        if not isinstance(result, asyncio.Future):
+            if result is None or isinstance(result, Done) or not inspect.isawaitable(result):
+                self._answer(call, result)
+                return None
+            result = self.start(_await(result))
+        future: asyncio.Future[Any] = result
+        if future.done():
+            self._ended(call, future)
+            return None
+        if call.socket is not None:
+            self.engine.handler_started(call.socket._key)
+        future.add_done_callback(functools.partial(self._ended_later, call))
+        return future
+
+    def _ended_later(self, call: Call, future: asyncio.Future[Any]) -> None:
+        if call.socket is not None:
+            self.engine.handler_ended(call.socket._key)
+        self._ended(call, future)
+
+    def _ended(self, call: Call, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            log.debug("handler %s was cancelled", name_of(call.function))
+            return
+        error = future.exception()
+        if isinstance(error, Exception):
+            self.failed(call, error)
+        elif error is None:
+            try:
+                self._answer(call, future.result())
+            except Exception as unsendable:
+                self.failed(call, unsendable)
+
+    @staticmethod
+    def _answer(call: Call, result: Any) -> None:
+        if call.answer is not None and call.by_result:
+            call.answer.result(None if isinstance(result, Done) else result)
+
+    # -- faults
+
+    def failed(self, call: Call, error: Exception) -> None:
+        """A handler raised: an `EventError` is its answer, anything else is logged and shown to `error`."""
+        if isinstance(error, EventError):
+            self._answer_error(call, error.message, error.data)
+            return
+        socket = call.socket
+        sid = "-" if socket is None else socket.id
+        log.error(
+            "%s failed on event %r of socket %s", name_of(call.function), call.event, sid, exc_info=error
+        )
+        if socket is None or call.event == "error":
+            return
+        # Only a value answers: a listener that returns None has nothing to tell the peer.
+        answer = None if call.answer is None else call.answer.for_errors()
+        for listener in socket.namespace._error_listeners():
+            self.invoke(socket, listener, "error", (error, socket, call.event, call.values), answer)
+
+    def _too_few(self, call: Call, needed: int) -> None:
+        need = f"{needed} arguments are needed, {len(call.values)} came"
+        self.bad_payload(call.socket, f"event {call.event!r}: {need} (handler {name_of(call.function)})")
+        self._answer_error(call, need, None)
+
+    def _answer_error(self, call: Call, message: str, data: Any) -> None:
+        if call.answer is None:
+            return
+        error = {"message": message} if data is None else {"message": message, "data": data}
+        try:
+            call.answer.send(({"error": error},))
+        except Exception:
+            log.exception("the error that answers event %r cannot be sent", call.event)
+
+    def bad_payload(self, socket: Socket | None, message: str) -> None:
+        """Count an event that cannot be handled; the log hears of one in a while."""
+        self.bad_payloads += 1
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_TIME
+            sid = "-" if socket is None else socket.id
+            log.warning("bad payload from socket %s: %s (%d so far)", sid, message, self.bad_payloads)
+
+    def _unheard(self, socket: Socket, event: Event, why: str) -> None:
+        self.unheard += 1
+        log.debug("event %r of socket %s is dropped: %s", event.name, socket.id, why)
+
+    def _slow(self, listener: Listener, name: str, seconds: float) -> None:
+        self.slow_calls += 1
+        if not listener.slow:
+            listener.slow = True
+            log.warning(
+                "handler %s of event %r held the event loop for %.0f ms: make it `async def` or give it thread=True",
+                listener.name,
+                name,
+                seconds * 1000,
+            )
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable

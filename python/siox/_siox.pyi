@@ -1,0 +1,232 @@
+"""The extension module: one server's Rust half. Private; `siox` is the public face."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict
+
+__all__ = ["Engine", "decode_event", "encode_event"]
+
+AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
+"""Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
+
+class EngineOptions(TypedDict, total=False):
+    """What the Python half has checked already: seconds and bytes."""
+
+    path: str
+    ping_interval: float
+    ping_timeout: float
+    max_http_buffer_size: int
+    connect_timeout: float
+    upgrade_timeout: float
+    transports: list[str]
+    allow_upgrades: bool
+    max_attachments: int
+    cors: dict[str, Any] | None
+    """None: same origin. Else origins ("*" or a list), methods, allowed_headers, exposed_headers,
+    credentials, max_age."""
+    allow_request: bool
+    """Whether to ask `Events.allow_request`."""
+    default: Callable[[Any], Any] | None
+    max_running_handlers: int
+    max_queued_bytes: int
+    trace: list[str]
+    """Of "engine" and "socket"."""
+    client_files: dict[str, tuple[str, bytes]] | None
+    """Served below the path: name to content type and body."""
+    static_files: dict[str, tuple[str, bytes]]
+    """Own listener only: URL path to content type and body."""
+    virtual_clock: bool
+
+class Events(Protocol):
+    """What the engine calls: on the thread and loop it is attached to, never with a lock held.
+
+    An exception that leaves such a call is logged, and the next event goes on.
+    """
+
+    def connect(self, key: int, name: str, sid: str, auth: Any, /) -> object | None:
+        """A CONNECT came. Returns what stands for the socket in all later calls, None: no such namespace.
+
+        `Engine.accept` or `Engine.refuse` answers it, later.
+        """
+    def event(
+        self, socket: Any, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int, /
+    ) -> None:
+        """An event came; `size` is its bytes on the wire."""
+    def disconnect(self, socket: Any, reason: str, details: str | None, /) -> None:
+        """The socket is gone, accepted or not. Its rooms stand until `Engine.forget`, which must follow."""
+    def allow_request(self, request_id: int, request: dict[str, Any], /) -> None:
+        """A handshake came; `Engine.allow` answers it."""
+    def ready(self, link: int, /) -> None:
+        """`Engine.take` has something."""
+    def log(self, level: str, message: str, /) -> None:
+        """A line at "debug", "info", "warning" or "error"."""
+    def trace(self, layer: str, line: str, /) -> None:
+        """A packet that came or went."""
+    def bad_payload(self, socket: Any, message: str, /) -> None:
+        """An event whose data cannot be read."""
+
+class Engine:
+    """One server's sessions, sockets and rooms.
+
+    `emit`, `join` and the other commands work from any thread; driving belongs to one.
+    A key stands for a socket (one client in one namespace) and is never used again while anyone may hold it.
+    """
+
+    def __new__(cls, options: EngineOptions, events: Events) -> Engine: ...
+    def attach(self, loop: AbstractEventLoop) -> None:
+        """Drive the engine by this loop, on its thread; idempotent for the same loop."""
+    def detach(self) -> None:
+        """Let go of the loop."""
+    def advance(self, seconds: float) -> None:
+        """Virtual clock only: move time on and run what is due."""
+    def listen(self, fd: int, family: Literal["tcp", "unix"]) -> None:
+        """Take over a bound, listening, non-blocking socket, as a detached descriptor."""
+    def close_listeners(self) -> None:
+        """Accept no more connections."""
+    def accept(self, key: int) -> None:
+        """Answer CONNECT; from here on emits leave and events arrive."""
+    def refuse(self, key: int, message: str, data: Any) -> None:
+        """Answer CONNECT_ERROR with the message, and with data unless it is None."""
+    def emit(self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False) -> bool:
+        """Send an event; True when the outbox is at or over its high-water mark."""
+    def emit_with_ack(
+        self,
+        key: int,
+        event: str,
+        args: tuple[Any, ...],
+        callback: AckCallback,
+        timeout: float | None,
+        volatile: bool = False,
+    ) -> bool:
+        """Send an event and hand its acknowledgement to the callback, on the loop's thread."""
+    def broadcast(
+        self,
+        namespace: str,
+        event: str,
+        args: tuple[Any, ...],
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        skip: int | None,
+        volatile: bool,
+    ) -> bool:
+        """Send an event to many; True while much is queued for the broadcasts under way."""
+    def broadcast_with_ack(
+        self,
+        namespace: str,
+        event: str,
+        args: tuple[Any, ...],
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        skip: int | None,
+        volatile: bool,
+        callback: AckCallback,
+        timeout: float,
+    ) -> bool:
+        """Send an event to many and hand all acknowledgements to the callback."""
+    def acknowledge(self, key: int, ack_id: int, args: tuple[Any, ...]) -> None:
+        """Answer an event."""
+    def when_drained(self, key: int | None, callback: Callable[[], None]) -> None:
+        """Call once: the outbox (None: the broadcasts under way) fell under its low-water mark or is gone."""
+    def disconnect(self, key: int, close: bool) -> None:
+        """Send DISCONNECT; `close` ends the connection. `Events.disconnect` follows."""
+    def forget(self, key: int) -> None:
+        """Leave all rooms and drop the bound object."""
+    def connected(self, key: int) -> bool:
+        """Whether events can be exchanged."""
+    def transport(self, key: int) -> str:
+        """The transport that carries the socket now."""
+    def handshake(self, key: int) -> dict[str, Any]:
+        """Return what the connection was opened with.
+
+        headers (pairs), query (raw), url, address, secure, issued (seconds since 1970), auth, scope, and
+        session (the Engine.IO id).
+        """
+    def join(self, key: int, rooms: Sequence[str]) -> None:
+        """Put a socket into rooms."""
+    def leave(self, key: int, rooms: Sequence[str]) -> None:
+        """Take a socket out of rooms."""
+    def rooms(self, key: int) -> set[str]:
+        """Return the rooms a socket is in."""
+    def select(
+        self, namespace: str, rooms: Sequence[str], except_: Sequence[str], skip: int | None
+    ) -> list[Any]:
+        """Return the bound objects of a target."""
+    def sockets_join(
+        self,
+        namespace: str,
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        skip: int | None,
+        joined: Sequence[str],
+    ) -> None:
+        """Put the sockets of a target into rooms."""
+    def sockets_leave(
+        self,
+        namespace: str,
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        skip: int | None,
+        left: Sequence[str],
+    ) -> None:
+        """Take the sockets of a target out of rooms."""
+    def disconnect_sockets(
+        self,
+        namespace: str,
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        skip: int | None,
+        close: bool,
+    ) -> None:
+        """Disconnect the sockets of a target."""
+    def handler_started(self, key: int) -> None:
+        """A handler of the socket did not end at once."""
+    def handler_ended(self, key: int) -> None:
+        """It has ended."""
+    def allow(self, request_id: int, ok: bool, message: str | None = None) -> None:
+        """Answer `Events.allow_request`."""
+    def shutdown(self) -> None:
+        """Disconnect all, "server shutting down", and close each session once its outbox is written."""
+    def abort(self) -> None:
+        """End all that is left at once."""
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Call once: no connection and no session is left."""
+    def stats(self) -> dict[str, int]:
+        """Return the counters."""
+    def open_http(
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        secure: bool,
+        address: str,
+        scope: Any = None,
+    ) -> int:
+        """Bytes driver: a request. Returns its link; the answer comes by `Events.ready` and `take`."""
+    def open_websocket(
+        self,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        *,
+        secure: bool,
+        address: str,
+        scope: Any = None,
+    ) -> int:
+        """Bytes driver: a WebSocket that asks to be opened. Returns its link."""
+    def feed(self, link: int, message: str | bytes) -> None:
+        """Bytes driver: a message came."""
+    def take(self, link: int) -> list[Any]:
+        """Bytes driver: what is to be sent now; taking again says that the last lot is written.
+
+        ("response", status, headers, body) of a request; ("accept",) or ("deny", status, headers, body),
+        then str and bytes, then ("close", code, reason) of a WebSocket.
+        """
+    def close_link(self, link: int) -> None:
+        """Bytes driver: the peer is gone."""
+
+def encode_event(name: str, args: tuple[Any, ...]) -> tuple[bytes, list[bytes]]:
+    """Encode an event: its packet's text and its attachments."""
+
+def decode_event(data: str | bytes, attachments: Sequence[bytes] = ()) -> tuple[str | int, tuple[Any, ...]]:
+    """Decode the data of an event: its name and values."""

@@ -1,0 +1,93 @@
+"""The events of one socket as an asynchronous iterator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siox._siox import Engine
+    from siox.socket import Socket
+
+
+class Feed:
+    """Where the dispatcher puts events for an iterator; it outlives none of the two."""
+
+    __slots__ = ("_engine", "_events", "_key", "_waiter", "ended")
+
+    def __init__(self, engine: Engine, key: int) -> None:
+        self._engine = engine
+        self._key = key
+        self._events: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self.ended = False
+
+    def push(self, name: str, values: tuple[Any, ...]) -> None:
+        """Queue an event; until it is taken it counts as a handler under way."""
+        self._events.append((name, values))
+        self._engine.handler_started(self._key)
+        self._wake()
+
+    def end(self) -> None:
+        """Let no more come."""
+        self.ended = True
+        self._wake()
+
+    def drop(self) -> None:
+        """Nobody will take what is queued."""
+        self.ended = True
+        while self._events:
+            self._events.popleft()
+            self._engine.handler_ended(self._key)
+
+    async def take(self, loop: asyncio.AbstractEventLoop) -> tuple[str, tuple[Any, ...]]:
+        """Return the next event.
+
+        Raises:
+            StopAsyncIteration: there will be none.
+        """
+        while not self._events:
+            if self.ended:
+                raise StopAsyncIteration
+            self._waiter = loop.create_future()
+            await self._waiter
+        self._engine.handler_ended(self._key)
+        return self._events.popleft()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class EventStream:
+    """The events of a socket: an asynchronous iterator of `(name, values)`."""
+
+    __slots__ = ("_feed", "_socket")
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._feed = Feed(socket._engine, socket._key)
+        own = socket._own_or_new()
+        own.streams += (self._feed,)
+        own.refresh()
+        socket.namespace.server._dispatcher.replay_soon(socket)
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> tuple[str, tuple[Any, ...]]:
+        return await self._feed.take(self._socket.namespace.server._dispatcher.loop)
+
+    def close(self) -> None:
+        """Stop listening. Leaving the loop and dropping the iterator does so too."""
+        own = self._socket._own
+        if own is not None and self._feed in own.streams:
+            own.streams = tuple(feed for feed in own.streams if feed is not self._feed)
+            own.refresh()
+            self._socket._drop_own_if_empty()
+        self._feed.drop()
+
+    def __del__(self) -> None:
+        self.close()

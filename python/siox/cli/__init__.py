@@ -1,0 +1,15 @@
+"""The command `siox`."""
+
+import click
+
+from siox.cli.run import run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Socket.IO for Python with a Rust core."""
+
+
+main.add_command(run)
+
+__all__ = ["main"]

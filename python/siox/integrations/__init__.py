@@ -1,0 +1,1 @@
+"""siox inside other servers and frameworks."""

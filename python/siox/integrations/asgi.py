@@ -1,0 +1,255 @@
+"""The server as an ASGI application, over the engine's bytes driver.
+
+Follows the ASGI specification 3.0: the protocols http, websocket and lifespan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from siox.server import Server
+
+log = logging.getLogger("siox")
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class ASGIApp:
+    """Serves Socket.IO below the server's path, and another application elsewhere.
+
+    It can be mounted: below `/ws` clients use the path `/ws/socket.io`.
+    """
+
+    def __init__(self, server: Server, app: Application | None = None) -> None:
+        self._server = server
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        target = self._target(scope)
+        if target is None:
+            await self._elsewhere(scope, receive, send)
+            return
+        self._server._attach(asyncio.get_running_loop())
+        if scope["type"] == "http":
+            await _Request(self._server, receive, send).serve(scope, target)
+        elif scope["type"] == "websocket":
+            await _WebSocket(self._server, receive, send).serve(scope, target)
+
+    def _target(self, scope: Scope) -> str | None:
+        """Return the request's target as the engine knows it, or None if it is not for us."""
+        if scope["type"] not in {"http", "websocket"}:
+            return None
+        ours: str = self._server.config.path
+        path: str = scope["path"]
+        root: str = scope.get("root_path") or ""
+        inner = path[len(root) :] if root and path.startswith(root) else path
+        for candidate in (inner, path):
+            if f"{candidate}/".startswith(ours):
+                query = scope.get("query_string", b"").decode("latin-1")
+                rest = candidate[len(ours) :]
+                return f"{ours}{rest}?{query}" if query else ours + rest
+        return None
+
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        else:
+            body = f"Not found. Socket.IO is served at {self._server.config.path}\n".encode()
+            await _respond(send, "http.response", 404, [("content-type", "text/plain; charset=utf-8")], body)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the server when the application around it has ended, or when the ASGI server says so."""
+        if self._app is None:
+            await self._own_lifespan(receive, send)
+            return
+
+        async def send_on(message: Message) -> None:
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                await self._server.close()
+            await send(message)
+
+        await self._app(scope, receive, send_on)
+
+    async def _own_lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._server._attach(asyncio.get_running_loop())
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self._server.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+class _Request:
+    """One HTTP request: a poll, a post, or one that is answered with an error."""
+
+    def __init__(self, server: Server, receive: Receive, send: Send) -> None:
+        self._server = server
+        self._receive = receive
+        self._send = send
+
+    async def serve(self, scope: Scope, target: str) -> None:
+        body = await self._body()
+        if body is None:
+            return
+        server = self._server
+        link = server._engine.open_http(
+            scope["method"], target, scope["headers"], body, **_connection(scope), scope=scope
+        )
+        try:
+            response = await self._response(link)
+            if response is not None:
+                _, status, headers, content = response
+                await _respond(self._send, "http.response", status, headers, content)
+                server._engine.take(link)  # it is written
+        finally:
+            server._links.pop(link, None)
+            server._engine.close_link(link)
+
+    async def _body(self) -> bytes | None:
+        """Return the body, cut off beyond the limit, which the engine then refuses; None: the peer left."""
+        limit = self._server.config.max_http_buffer_size
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more and size <= limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+    async def _response(self, link: int) -> tuple[Any, ...] | None:
+        items = self._server._engine.take(link)
+        if not items:
+            items = await self._wait(link)
+        return items[0] if items else None
+
+    async def _wait(self, link: int) -> list[Any]:
+        """Wait for the answer of a poll, or for the peer to leave."""
+        ready = asyncio.Event()
+        self._server._links[link] = ready.set
+        answered = asyncio.ensure_future(ready.wait())
+        left = asyncio.ensure_future(self._left())
+        try:
+            await asyncio.wait({answered, left}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answered.cancel()
+            left.cancel()
+        return self._server._engine.take(link) if ready.is_set() else []
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class _WebSocket:
+    """One WebSocket: a reader, and a writer that exists only while there is something to write."""
+
+    def __init__(self, server: Server, receive: Receive, send: Send) -> None:
+        self._server = server
+        self._receive = receive
+        self._send = send
+        self._link = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._deny_with_body = False
+
+    async def serve(self, scope: Scope, target: str) -> None:
+        await self._receive()  # websocket.connect
+        server = self._server
+        self._deny_with_body = "websocket.http.response" in (scope.get("extensions") or {})
+        self._link = server._engine.open_websocket(
+            target, scope["headers"], **_connection(scope), scope=scope
+        )
+        server._links[self._link] = self._wake
+        self._wake()
+        try:
+            await self._read()
+        finally:
+            server._links.pop(self._link, None)
+            server._engine.close_link(self._link)
+            if self._writer is not None:
+                await asyncio.gather(self._writer, return_exceptions=True)
+
+    async def _read(self) -> None:
+        engine, link, receive = self._server._engine, self._link, self._receive
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                text = message.get("text")
+                engine.feed(link, message["bytes"] if text is None else text)
+            elif message["type"] == "websocket.disconnect":
+                return
+
+    def _wake(self) -> None:
+        if self._writer is None:
+            writer = self._server._dispatcher.start(self._write())
+            if not writer.done():
+                self._writer = writer
+
+    async def _write(self) -> None:
+        try:
+            while items := self._server._engine.take(self._link):
+                for item in items:
+                    await self._send_item(item)
+        except Exception as error:  # each server has its own for a peer that has left
+            log.debug("a websocket of the ASGI server cannot be written: %r", error)
+            self._server._engine.close_link(self._link)
+        finally:
+            self._writer = None
+
+    async def _send_item(self, item: Any) -> None:
+        if isinstance(item, str):
+            await self._send({"type": "websocket.send", "text": item})
+        elif isinstance(item, bytes):
+            await self._send({"type": "websocket.send", "bytes": item})
+        elif item[0] == "accept":
+            await self._send({"type": "websocket.accept"})
+        elif item[0] == "close":
+            _, code, reason = item
+            await self._send({"type": "websocket.close", "code": code, "reason": reason or ""})
+        elif self._deny_with_body:
+            _, status, headers, body = item
+            await _respond(self._send, "websocket.http.response", status, headers, body)
+        else:  # the server answers 403 by itself
+            await self._send({"type": "websocket.close", "code": 1000, "reason": ""})
+
+
+def _connection(scope: Scope) -> dict[str, Any]:
+    client = scope.get("client")
+    return {
+        "secure": scope.get("scheme") in {"https", "wss"},
+        "address": client[0] if client else "",
+    }
+
+
+async def _respond(send: Send, kind: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    pairs = [(_latin(name).lower(), _latin(value)) for name, value in headers]
+    if not any(name == b"content-length" for name, _ in pairs):
+        pairs.append((b"content-length", str(len(body)).encode()))
+    await send({"type": f"{kind}.start", "status": status, "headers": pairs})
+    await send({"type": f"{kind}.body", "body": body})
+
+
+def _latin(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("latin-1")

@@ -1,0 +1,398 @@
+"""The asyncio server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from siox import _siox
+from siox._admission import Admission
+from siox._awaitables import on_loop_of, settle_empty
+from siox._dispatch import Dispatcher
+from siox._listening import Listener, describe, open_tcp, open_unix
+from siox.config import ServerConfig, check_timeout
+from siox.exceptions import UsageError
+from siox.namespace import Namespace, ParentNamespace
+from siox.types import ServerOptions
+
+if TYPE_CHECKING:
+    from siox.integrations.asgi import Application, ASGIApp
+    from siox.socket import Socket
+    from siox.types import HandlerT, NamespacePredicate
+
+log = logging.getLogger("siox")
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 3000
+CLOSE_TIMEOUT = 5.0
+"""Seconds that `close` waits for connections and handlers by default."""
+
+
+class Server(Namespace):
+    """A Socket.IO server. It stands for the namespace `/`; `of` gives others.
+
+    ```python
+    io = siox.Server()
+
+    @io.event("hello")
+    async def hello(socket, name):
+        socket.broadcast.emit("joined", name)
+        return "welcome"
+
+    io.run(port=3000)
+    ```
+
+    Attributes:
+        config: the options it was made with.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_dispatcher_made",
+        "_engine_made",
+        "_links",
+        "_namespaces",
+        "_parents",
+        "_virtual_clock",
+        "config",
+    )
+
+    def __init__(self, **options: Unpack[ServerOptions]) -> None:
+        """Make a server; it listens when told to.
+
+        Args:
+            options: see `siox.config.ServerConfig`; times are seconds.
+
+        Raises:
+            UsageError: an unknown option, or a value that makes no sense.
+        """
+        super().__init__(self, "/")
+        self.config = ServerConfig.from_options(options)
+        self._namespaces: dict[str, Namespace] = {"/": self}
+        self._parents: list[ParentNamespace] = []
+        self._links: dict[int, Callable[[], None]] = {}
+        self._engine_made: _siox.Engine | None = None
+        self._dispatcher_made: Dispatcher | None = None
+        self._admission = Admission(self)
+        self._virtual_clock = False
+
+    # -- namespaces
+
+    @overload
+    def of(self, name: str, handler: HandlerT | None = None) -> Namespace: ...
+    @overload
+    def of(
+        self, name: re.Pattern[str] | NamespacePredicate, handler: HandlerT | None = None
+    ) -> ParentNamespace: ...
+    def of(
+        self, name: str | re.Pattern[str] | NamespacePredicate, handler: HandlerT | None = None
+    ) -> Namespace:
+        """Return a namespace, made on first use.
+
+        Args:
+            name: its name, with or without the slash; or a pattern, or a function of name and auth
+                value, plain or async: clients then may join every namespace that it accepts.
+            handler: registered for `connection`.
+
+        Raises:
+            UsageError: no name, pattern or function.
+        """
+        namespace: Namespace
+        if isinstance(name, str):
+            path = name if name.startswith("/") else f"/{name}"
+            namespace = self._namespaces.get(path) or self._add(Namespace(self, path))
+        elif isinstance(name, re.Pattern) or callable(name):
+            namespace = ParentNamespace(self, name)
+            self._parents.append(namespace)
+        else:
+            raise UsageError(f"a namespace is a name, a pattern or a function, not {name!r}")
+        if handler is not None:
+            namespace.on("connection", handler)
+        return namespace
+
+    def _add(self, namespace: Namespace) -> Namespace:
+        self._namespaces[namespace.name] = namespace
+        for listener in self._reserved.all("new_namespace"):
+            if listener.once:
+                self._reserved.remove("new_namespace", lambda each, gone=listener: each is gone)  # type: ignore[misc]
+            self._dispatcher.call_back(None, listener.function, (namespace,), "new_namespace")
+        return namespace
+
+    def _add_child(self, parent: ParentNamespace, name: str) -> Namespace:
+        return self._add(parent._make_child(name))
+
+    def _drop_child(self, namespace: Namespace) -> None:
+        """A dynamic namespace goes with its last socket, or clients could make any number."""
+        for parent in self._parents:
+            if parent._children.get(namespace.name) is namespace and namespace._untouched(parent):
+                del parent._children[namespace.name]
+                self._namespaces.pop(namespace.name, None)
+
+    def _own_events(self) -> dict[str, tuple[int, int]]:
+        return {**super()._own_events(), "new_namespace": (0, 1)}
+
+    # -- life
+
+    async def listen(
+        self,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> Listener:
+        """Listen on a port, or on a Unix socket, and serve in the running loop from now on.
+
+        To be called again for further addresses.
+
+        Args:
+            port: TCP port, by default 3000; 0 takes a free one.
+            host: name or address, by default 127.0.0.1: this machine alone. "0.0.0.0" is every address.
+            path: of a Unix socket, instead of host and port.
+
+        Returns:
+            Where it listens: `.port`, `.url`.
+
+        Raises:
+            OSError: the port is taken, or may not be opened; the message is one sentence.
+            UsageError: both a path and a port, or the server runs on another loop.
+        """
+        loop = asyncio.get_running_loop()
+        if path is not None and (port is not None or host is not None):
+            raise UsageError("listen takes a port and a host, or the path of a Unix socket, not both")
+        self._attach(loop)
+        if path is not None:
+            opened = [open_unix(os.fspath(path))]
+        else:
+            opened = await open_tcp(
+                DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port
+            )
+        listeners = []
+        for each in opened:
+            listener, family = describe(each)
+            self._engine.listen(each.detach(), family)
+            listeners.append(listener)
+            log.info("listening on %s", listener.url)
+        return listeners[0]
+
+    async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Stop listening, tell every client "server shutting down", and wait until all have gone.
+
+        Args:
+            timeout: seconds to wait for connections and handlers; what is left then is ended.
+
+        Raises:
+            UsageError: the server runs on another loop.
+        """
+        limit = check_timeout("timeout", timeout)
+        engine, dispatcher = self._engine_made, self._dispatcher_made
+        if engine is None or dispatcher is None or dispatcher.attached_to is None:
+            return
+        if dispatcher.attached_to is not asyncio.get_running_loop():
+            raise UsageError("close the server on the event loop that it runs on")
+        engine.close_listeners()
+        engine.shutdown()
+        idle = asyncio.get_running_loop().create_future()
+        engine.when_idle(on_loop_of(idle, lambda: settle_empty(idle)))
+        try:
+            async with asyncio.timeout(limit):
+                await idle
+                while running := dispatcher.running():
+                    await asyncio.wait(running)
+        except TimeoutError:
+            engine.abort()
+            for future in dispatcher.running():
+                future.cancel()
+        finally:
+            engine.detach()
+            dispatcher.detach()
+
+    def run(
+        self,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        """Serve until Ctrl-C or SIGTERM, in an event loop of its own.
+
+        Args:
+            port: see `listen`.
+            host: see `listen`.
+            path: see `listen`.
+            loop_factory: makes the loop, such as `uvloop.new_event_loop`; by default asyncio's.
+
+        Raises:
+            UsageError: a loop runs in this thread already.
+            SystemExit: the address cannot be opened; the log has the sentence.
+        """
+        if asyncio._get_running_loop() is not None:
+            raise UsageError("io.run() starts an event loop, and one runs here already: `await io.listen()`")
+        with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
+            try:
+                runner.run(self._serve(port=port, host=host, path=path))
+            except asyncio.CancelledError:  # SIGTERM
+                return
+
+    async def _serve(
+        self, *, port: int | None, host: str | None, path: str | os.PathLike[str] | None
+    ) -> None:
+        try:
+            await self.listen(port=port, host=host, path=path)
+        except OSError as error:
+            log.error("%s", error.strerror)
+            raise SystemExit(1) from None
+        try:
+            with _cancelled_by_sigterm():
+                await asyncio.get_running_loop().create_future()
+        finally:
+            await self.close()
+
+    def asgi(self, app: Application | None = None) -> ASGIApp:
+        """Return an ASGI application that serves this server below its path, and `app` elsewhere."""
+        from siox.integrations.asgi import ASGIApp
+
+        return ASGIApp(self, app)
+
+    def lifespan(
+        self, wrapped: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None
+    ) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
+        """Return a lifespan for Starlette or FastAPI that closes the server at the end.
+
+        Args:
+            wrapped: the application's own lifespan, run inside.
+        """
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app: Any) -> AsyncIterator[Any]:
+            self._attach(asyncio.get_running_loop())
+            try:
+                if wrapped is None:
+                    yield None
+                else:
+                    async with wrapped(app) as state:
+                        yield state
+            finally:
+                await self.close()
+
+        return lifespan
+
+    def stats(self) -> dict[str, int]:
+        """Return counters: connections, sessions, packets, and what was dropped or refused."""
+        dispatcher = self._dispatcher
+        return {
+            **self._engine.stats(),
+            "bad_payloads": dispatcher.bad_payloads,
+            "slow_handlers": dispatcher.slow_calls,
+            "unheard_events": dispatcher.unheard,
+        }
+
+    # -- the Rust half
+
+    @property
+    def _engine(self) -> _siox.Engine:
+        engine = self._engine_made
+        if engine is None:
+            # Made late: a forked worker must not share descriptors with its parent.
+            options = self.config.engine_options(virtual_clock=self._virtual_clock)
+            events = EngineEvents(self)
+            engine = self._engine_made = _siox.Engine(options, events)
+            if options["trace"]:
+                _print_traces()
+        return engine
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        dispatcher = self._dispatcher_made
+        if dispatcher is None:
+            dispatcher = self._dispatcher_made = Dispatcher(self._engine)
+        return dispatcher
+
+    def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        attached = self._dispatcher.attached_to
+        if attached is loop:
+            return
+        if attached is not None and not attached.is_closed():
+            raise UsageError(
+                "the server runs on another event loop already; a second one needs a Server of its own"
+            )
+        self._dispatcher.attach(loop)
+        self._engine.attach(loop)
+
+    def _soon(self, act: Callable[..., None], *values: Any) -> None:
+        self._dispatcher.loop.call_soon_threadsafe(act, *values)
+
+
+class EngineEvents:
+    """What the engine calls, on the thread of the loop it is attached to."""
+
+    __slots__ = ("_server", "allow_request", "connect", "disconnect")
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.allow_request = server._admission.allow_request
+        self.connect = server._admission.connect
+        self.disconnect = server._admission.disconnect
+
+    def event(
+        self, socket: Socket, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int
+    ) -> None:
+        """An event came."""
+        self._server._dispatcher.event(socket, name, args, ack_id, size)
+
+    def ready(self, link: int) -> None:
+        """A link of the bytes driver has something to send."""
+        wake = self._server._links.get(link)
+        if wake is not None:
+            wake()
+
+    def log(self, level: str, message: str) -> None:
+        """A line for the log."""
+        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "%s", message)
+
+    def trace(self, layer: str, line: str) -> None:
+        """A packet, where `SIOX_TRACE` asks for them."""
+        logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
+
+    def bad_payload(self, socket: Socket, message: str) -> None:
+        """An event whose data cannot be read."""
+        self._server._dispatcher.bad_payload(socket, message)
+
+
+@contextlib.contextmanager
+def _cancelled_by_sigterm() -> Any:
+    """Cancel the current task at SIGTERM, as `asyncio.Runner` does at SIGINT."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    ours = (
+        sys.platform != "win32"
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        and task is not None
+    )
+    if ours and task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        if ours:
+            loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _print_traces() -> None:
+    logger = logging.getLogger("siox.trace")
+    logger.setLevel(logging.DEBUG)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(name)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+        logger.propagate = False
