@@ -14,7 +14,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build siox and start the chat; open two tabs
-	@$(BIN)/siox demo $(DEMO)
+	@$(BIN)/siox demo $(if $(HAS_NPM),--client tests/interop/node_modules/socket.io-client/dist) $(DEMO)
 
 test: $(VENV)/.dev $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build the wheel, install it, test what is installed
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(if $(CI),--cov-fail-under=95) $(TESTS)

@@ -13,7 +13,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 PACKAGES = HERE / "node_modules"
 PATHS = ("polling", "websocket", "upgrade")
 PATIENCE = 10.0
@@ -196,7 +198,9 @@ async def node(script: str, *args: str, patience: float = 60.0) -> dict[str, Any
         process.kill()
         out, err = await process.communicate()
         raise AssertionError(f"{script} took over {patience} s\n{out.decode()}\n{err.decode()}") from None
-    assert process.returncode == 0, f"{script} ended with {process.returncode}\n{out.decode()}\n{err.decode()}"
+    assert process.returncode == 0, (
+        f"{script} ended with {process.returncode}\n{out.decode()}\n{err.decode()}"
+    )
     result: dict[str, Any] = json.loads(out.decode().strip().splitlines()[-1])
     return result
 

@@ -10,11 +10,7 @@ from typing import Any
 
 import siox
 
-PAGE = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/chat.js": ("chat.js", "text/javascript; charset=utf-8"),
-}
+PAGE = {"/": "index.html", "/style.css": "style.css", "/chat.js": "chat.js"}
 PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 ALWAYS_OPEN = ("lobby", "garden", "workshop")
 REMEMBERED = 40
@@ -30,7 +26,7 @@ def create_server(client: Path | None = None) -> siox.Server:
     """
     folder = Path(str(files(__package__)))
     io = siox.Server(
-        static_files={url: (folder / name, kind) for url, (name, kind) in PAGE.items()},
+        static_files={url: folder / name for url, name in PAGE.items()},
         serve_client=client or False,
     )
     Chat(io)
@@ -148,13 +144,25 @@ def read_message(message: Any) -> dict[str, Any]:
     Raises:
         siox.EventError: it is not one; the sender's acknowledgement says why.
     """
-    if not isinstance(message, dict) or not isinstance(message.get("id"), str) or not isinstance(message.get("text"), str):
+    if (
+        not isinstance(message, dict)
+        or not isinstance(message.get("id"), str)
+        or not isinstance(message.get("text"), str)
+    ):
         raise siox.EventError("A message has an id and a text")
     text, image = message["text"].strip()[:2000], message.get("image")
     if image is not None:
-        if not isinstance(image, dict) or image.get("type") not in PICTURES or not isinstance(image.get("bytes"), bytes):
+        if (
+            not isinstance(image, dict)
+            or image.get("type") not in PICTURES
+            or not isinstance(image.get("bytes"), bytes)
+        ):
             raise siox.EventError("A picture is a PNG, JPEG, GIF or WebP")
-        image = {"name": clean(image.get("name"), 80) or "picture", "type": image["type"], "bytes": image["bytes"]}
+        image = {
+            "name": clean(image.get("name"), 80) or "picture",
+            "type": image["type"],
+            "bytes": image["bytes"],
+        }
     if not text and image is None:
         raise siox.EventError("The message is empty")
     return {"id": message["id"][:64], "text": text, "image": image}
