@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-import siox
 import uvicorn
 from peers import PATHS, JsClient, JsDriver, eventually
+
+import siox
 
 Start = Callable[..., Awaitable[str]]
 Join = Callable[..., Awaitable["Page"]]

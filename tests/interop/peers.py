@@ -1,4 +1,4 @@
-"""The other side of the interop tests: the official JavaScript client in a Node process, steered from Python."""
+"""The other side of the interop tests: official JavaScript clients in a Node process, steered from here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 10.0
 
 
 class JsError(Exception):
-    """An error that the JavaScript side threw: `connect_error`, an ack timeout, or a fault in the test's code."""
+    """An error that the JavaScript side threw: `connect_error`, an ack timeout, a fault in the test's code."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error.get("message"))

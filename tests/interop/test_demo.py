@@ -1,4 +1,4 @@
-"""The demo as a person meets it: two tabs in headless Chromium. SIOX_UPDATE_SCREENSHOT=1 renews docs/demo.png."""
+"""The demo in two tabs of headless Chromium. SIOX_UPDATE_SCREENSHOT=1 renews docs/demo.png."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import own_listener
 from peers import CHROMIUM, PACKAGES, PATIENCE, node
+
 from siox.demo.app import create_server
 
 CLIENT = PACKAGES / "socket.io-client" / "dist"

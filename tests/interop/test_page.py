@@ -1,4 +1,4 @@
-"""The page "Emitting events", line by line, with the official client: polling, websocket, and across the upgrade.
+"""The page "Emitting events" line by line: the official client on polling, websocket, across the upgrade.
 
 Source: socket.io documentation v4, "Emitting events".
 """
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import siox
 from conftest import Join
 from peers import UNDEFINED, JsError, eventually
+
+import siox
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(60)]
 
@@ -50,7 +51,9 @@ async def test_row_1_events_keep_their_order_across_the_upgrade(join: Join) -> N
     page = await join(io, setup="socket.on('down', (number) => report(number))")
     upgrading = asyncio.create_task(page.upgrade())
     await page.client.run(
-        "for (let i = 0; i < 300; i++) { socket.emit('up', i); if (i % 10 === 0) await new Promise(setImmediate); }"
+        "for (let i = 0; i < 300; i++) {"
+        "  socket.emit('up', i); if (i % 10 === 0) await new Promise(setImmediate);"
+        "}"
         "report('sent')"
     )
     numbers = list(range(300))
@@ -269,7 +272,9 @@ async def test_row_4_answers_twice_unknown_or_late_are_ignored(join: Join) -> No
         setup="""
         socket.on("twice", (ack) => { ack("first"); ack("second"); });
         socket.on("late", (ack) => setTimeout(() => ack("too late"), 150));
-        socket.on("raw", () => { for (const id of [0, 1, 2, 3, 9999]) socket.packet({ type: 3, id, data: ["stray"] }); });
+        socket.on("raw", () => {
+          for (const id of [0, 1, 2, 3, 9999]) socket.packet({ type: 3, id, data: ["stray"] });
+        });
         socket.on("fine", (ack) => ack("fine"));
         """,
     )

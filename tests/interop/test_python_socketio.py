@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-import siox
 import socketio
 from conftest import Start
+
+import siox
 
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["polling", "websocket"]], ids="-".join)

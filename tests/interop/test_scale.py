@@ -15,9 +15,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import siox
 from conftest import own_listener
 from peers import HERE, JsDriver, eventually, node
+
+import siox
 
 MIB = 1024 * 1024
 pytestmark = pytest.mark.node
@@ -171,7 +172,8 @@ async def test_row_6_volatile_events_cost_no_memory(js: JsDriver, room: bool) ->
             url,
             "websocket",
             setup="globalThis.ordinary = []; globalThis.volatile = 0;"
-            "socket.on('ordinary', (number) => ordinary.push(number)); socket.on('position', () => (volatile += 1));",
+            "socket.on('ordinary', (number) => ordinary.push(number));"
+            "socket.on('position', () => (volatile += 1));",
         )
         await client.run(
             "socket.emit('start', args[0]); await new Promise((done) => setTimeout(done, 20));"

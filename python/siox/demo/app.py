@@ -1,4 +1,4 @@
-"""The chat of `siox demo`, written to be read: rooms, acknowledgements, volatile events, binary, broadcast."""
+"""The chat of `siox demo`, written to be read: rooms, acks, volatile events, binary, broadcast."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def create_server(client: Path | None = None) -> siox.Server:
     """Build the chat.
 
     Args:
-        client: folder with the official JavaScript client, served below `/socket.io/`. Without it the page takes
-            the client from cdn.socket.io.
+        client: folder with the official JavaScript client, served below `/socket.io/`. Without it the page
+            takes the client from cdn.socket.io.
     """
     folder = Path(str(files(__package__)))
     io = siox.Server(

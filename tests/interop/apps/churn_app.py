@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import siox
 
 io = siox.Server()
 gone = 0
+
+
+def rss() -> int:
+    """Bytes of resident memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 @io.on("connection")
@@ -35,10 +41,9 @@ async def main() -> None:
     print(json.dumps({"port": listener.port}), flush=True)
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), __import__("sys").stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():
-        rss = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-        print(json.dumps({"rss": rss, "gone": gone, "here": len(await io.fetch_sockets())}), flush=True)
+        print(json.dumps({"rss": rss(), "gone": gone, "here": len(await io.fetch_sockets())}), flush=True)
 
 
 asyncio.run(main())

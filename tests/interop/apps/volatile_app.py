@@ -1,4 +1,7 @@
-"""Row 6: 400 MB of volatile events for a client that reads nothing, an ordinary one now and then; prints its memory."""
+"""Row 6: 400 MB of volatile events for a client that reads nothing, and a few ordinary ones.
+
+Prints its memory at a tenth of the run and at its end.
+"""
 
 import asyncio
 import json
