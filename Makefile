@@ -23,7 +23,7 @@ check:  ## everything that CI does
 	@bash .ci/run
 
 bench: $(VENV)/.dev $(VENV)/.siox  ## the codec against json, orjson and python-socketio
-	@$(BIN)/pytest benches/python --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops,rounds -q
+	@$(BIN)/pytest benches/python -q -s --benchmark-columns=median,iqr,ops --benchmark-sort=name
 
 conformance: $(VENV)/.dev $(VENV)/.siox  ## the official suites, SUITES=folder that holds both
 	@$(BIN)/python tests/interop/conformance.py "$(SUITES)"

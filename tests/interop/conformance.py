@@ -2,8 +2,8 @@
 
     make conformance SUITES=folder
 
-The folder holds `v4-test-suite` (docs/engine.io-protocol) and `v5-test-suite`
-(docs/socket.io-protocol), at any depth. Both run on both drivers: the own listener, and `io.asgi` under uvicorn. They want port 3000.
+The folder holds `v4-test-suite` (docs/engine.io-protocol) and `v5-test-suite` (docs/socket.io-protocol),
+at any depth. Both run on both drivers: the own listener, and `io.asgi` under uvicorn. They want port 3000.
 """
 
 from __future__ import annotations
