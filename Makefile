@@ -1,0 +1,58 @@
+# Ten targets at most, each one command. `make help` lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PROFILE ?= release
+SOURCES := $(shell find src python -type f -not -name '*.pyc' -not -name '*.so') Cargo.toml Cargo.lock pyproject.toml
+JS := tests/interop/node_modules/.package-lock.json
+HAS_NPM := $(shell command -v npm)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench conformance fuzz docs format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build siox and start the chat; open two tabs
+	@$(BIN)/siox demo $(if $(HAS_NPM),--client tests/interop/node_modules/socket.io-client/dist) $(DEMO)
+
+test: $(VENV)/.dev $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build the wheel, install it, test what is installed
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(if $(CI),--cov-fail-under=95) $(TESTS)
+
+check:  ## everything that CI does
+	@bash .ci/run
+
+bench: $(VENV)/.dev $(VENV)/.siox  ## the codec against json, orjson and python-socketio
+	@$(BIN)/pytest benches/python -q -s --benchmark-columns=median,iqr,ops --benchmark-sort=name
+
+conformance: $(VENV)/.dev $(VENV)/.siox  ## the official suites, SUITES=folder that holds both
+	@$(BIN)/python tests/interop/conformance.py "$(SUITES)"
+
+fuzz:  ## every decoder, SECONDS=10 each
+	@bash tests/fuzz/run $(or $(SECONDS),10)
+
+format:  ## rustfmt and ruff, in place
+	@cargo fmt && $(BIN)/ruff format -q && $(BIN)/ruff check -q --fix
+
+clean:  ## remove everything that was built
+	@rm -rf target $(VENV) dist tests/interop/node_modules tests/fuzz/target
+
+$(VENV)/.tools: requirements-dev.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade --disable-pip-version-check pip
+	@$(BIN)/python -m pip install -q $$(grep '^maturin==' requirements-dev.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.tools
+	@$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.siox: $(SOURCES) $(VENV)/.tools
+	@rm -rf dist && $(BIN)/maturin build --quiet --locked --profile $(PROFILE) --interpreter $(BIN)/python --out dist
+	@$(BIN)/python -m pip uninstall -q -y siox
+	@$(BIN)/python -m pip install -q dist/siox-*.whl
+	@touch $@
+
+$(JS): tests/interop/package.json tests/interop/package-lock.json tests/interop/.npmrc
+	@cd tests/interop && npm ci --silent
+	@touch $@
