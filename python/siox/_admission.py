@@ -56,21 +56,23 @@ class Admission:
             if not server._parents:
                 return None
             # It is made for its first client; whether it may be made can take time to find out.
-            socket = self._new_socket(server, key, sid)
-            server._dispatcher.loop.call_soon(self._begin, self._find_and_admit(socket, name, auth))
+            socket = self._new_socket(server, key, sid, auth)
+            socket._asked = name
             return socket
-        socket = self._new_socket(namespace, key, sid)
-        # The engine knows the socket only when this call has returned.
-        server._dispatcher.loop.call_soon(self._admit, socket)
-        return socket
+        return self._new_socket(namespace, key, sid, auth)
+
+    def admit(self, socket: Socket) -> None:
+        """The engine knows the socket now: let it in, or find out whether it may."""
+        name, socket._asked = socket._asked, None
+        if name is None:
+            self._admit(socket)
+        else:
+            self._server._dispatcher.start(self._find_and_admit(socket, name, socket._auth))
 
     @staticmethod
-    def _new_socket(namespace: Namespace, key: int, sid: str) -> Socket:
+    def _new_socket(namespace: Namespace, key: int, sid: str, auth: Any) -> Socket:
         namespace._count += 1
-        return Socket(namespace, key, sid)
-
-    def _begin(self, coroutine: Any) -> None:
-        self._server._dispatcher.start(coroutine)
+        return Socket(namespace, key, sid, auth)
 
     async def _find_and_admit(self, socket: Socket, name: str, auth: Any) -> None:
         try:

@@ -9,9 +9,10 @@ import os
 import socket as sockets
 import stat
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-BACKLOG = 1024
+if TYPE_CHECKING:
+    from siox._siox import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Listener:
         return f"http://{f'[{self.host}]' if ':' in (self.host or '') else self.host}:{self.port}"
 
 
-async def open_tcp(host: str, port: int) -> list[sockets.socket]:
+async def open_tcp(engine: Engine, host: str, port: int) -> list[Listener]:
     """Listen on every address that a host name stands for; port 0 takes a free one, the same for all.
 
     Raises:
@@ -47,60 +48,31 @@ async def open_tcp(host: str, port: int) -> list[sockets.socket]:
         found = await loop.getaddrinfo(host or None, port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE)
     except sockets.gaierror as error:
         raise OSError(errno.EADDRNOTAVAIL, f"there is no address for host {host!r}") from error
-    opened: list[sockets.socket] = []
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            where = (address[0], port, *address[2:])
-            try:
-                opened.append(_bind_tcp(family, kind, protocol, where))
-            except OSError as error:
-                # A machine may know an address family and not have it.
-                if error.errno == errno.EAFNOSUPPORT and len(found) > 1:
-                    continue
-                raise OSError(error.errno, _sentence(error, f"{address[0]}", port)) from error
-            port = opened[-1].getsockname()[1]
-    except BaseException:
-        for each in opened:
-            each.close()
-        raise
+    opened: list[Listener] = []
+    for address in dict.fromkeys(str(each[4][0]) for each in found):
+        try:
+            _, port = engine.listen_tcp(address, port)
+        except OSError as error:
+            # A machine may know an address family and not have it.
+            if error.errno == errno.EAFNOSUPPORT and len(found) > 1:
+                continue
+            raise OSError(error.errno, _sentence(error, address, port)) from error
+        opened.append(Listener(host=address, port=port))
     return opened
 
 
-def _bind_tcp(family: int, kind: int, protocol: int, address: tuple[object, ...]) -> sockets.socket:
-    made = sockets.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":
-            made.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-        if family == sockets.AF_INET6:
-            made.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-        made.setblocking(False)
-        made.bind(address)
-        made.listen(BACKLOG)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def open_unix(path: str) -> sockets.socket:
+def open_unix(engine: Engine, path: str) -> Listener:
     """Listen on a Unix socket; one that a dead server left behind is replaced.
 
     Raises:
         OSError: the path is taken, or cannot be made; one sentence says why.
     """
-    made = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    _remove_dead(path)
     try:
-        made.setblocking(False)
-        _remove_dead(path)
-        try:
-            made.bind(path)
-        except OSError as error:
-            raise OSError(error.errno, _sentence(error, path, None)) from error
-        made.listen(BACKLOG)
-    except BaseException:
-        made.close()
-        raise
-    return made
+        engine.listen_unix(path)
+    except OSError as error:
+        raise OSError(error.errno, _sentence(error, path, None)) from error
+    return Listener(path=path)
 
 
 def _remove_dead(path: str) -> None:
@@ -117,14 +89,6 @@ def _remove_dead(path: str) -> None:
                 os.unlink(path)
         except OSError:
             return
-
-
-def describe(opened: sockets.socket) -> tuple[Listener, Literal["tcp", "unix"]]:
-    """Return where a listening socket listens, and its family for the engine."""
-    if opened.family == sockets.AF_UNIX:
-        return Listener(path=opened.getsockname()), "unix"
-    host, port, *_ = opened.getsockname()
-    return Listener(host=host, port=port), "tcp"
 
 
 def _sentence(error: OSError, host: str, port: int | None) -> str:

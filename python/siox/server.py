@@ -18,7 +18,7 @@ from siox import _siox
 from siox._admission import Admission
 from siox._awaitables import on_loop_of, settle_empty
 from siox._dispatch import Dispatcher
-from siox._listening import Listener, describe, open_tcp, open_unix
+from siox._listening import Listener, open_tcp, open_unix
 from siox.config import ServerConfig, check_timeout
 from siox.exceptions import UsageError
 from siox.namespace import Namespace, ParentNamespace
@@ -170,16 +170,11 @@ class Server(Namespace):
             raise UsageError("listen takes a port and a host, or the path of a Unix socket, not both")
         self._attach(loop)
         if path is not None:
-            opened = [open_unix(os.fspath(path))]
+            listeners = [open_unix(self._engine, os.fspath(path))]
         else:
-            opened = await open_tcp(
-                DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port
-            )
-        listeners = []
-        for each in opened:
-            listener, family = describe(each)
-            self._engine.listen(each.detach(), family)
-            listeners.append(listener)
+            host = DEFAULT_HOST if host is None else host
+            listeners = await open_tcp(self._engine, host, DEFAULT_PORT if port is None else port)
+        for listener in listeners:
             log.info("listening on %s", listener.url)
         return listeners[0]
 
@@ -335,12 +330,13 @@ class Server(Namespace):
 class EngineEvents:
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = ("_server", "allow_request", "connect", "disconnect")
+    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect")
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.allow_request = server._admission.allow_request
         self.connect = server._admission.connect
+        self.admit = server._admission.admit
         self.disconnect = server._admission.disconnect
 
     def event(

@@ -49,14 +49,28 @@ class Socket:
         namespace: the namespace it joined.
     """
 
-    __slots__ = ("__weakref__", "_data", "_engine", "_handshake", "_key", "_own", "_state", "id", "namespace")
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_auth",
+        "_data",
+        "_engine",
+        "_handshake",
+        "_key",
+        "_own",
+        "_state",
+        "id",
+        "namespace",
+    )
 
-    def __init__(self, namespace: Namespace, key: int, sid: str) -> None:
+    def __init__(self, namespace: Namespace, key: int, sid: str, auth: Any) -> None:
         self.id = sid
         self.namespace = namespace
         self._engine = namespace.server._engine
         self._key = key
         self._state = State.JOINING
+        self._auth = auth
+        self._asked: str | None = None
         self._own: Own | None = None
         self._data: dict[str, Any] | None = None
         self._handshake: Handshake | None = None
@@ -92,7 +106,7 @@ class Socket:
     def handshake(self) -> Handshake:
         """The request that opened the connection, and the `auth` value of this namespace."""
         if self._handshake is None:
-            self._handshake = Handshake(self._engine.handshake(self._key))
+            self._handshake = Handshake({**self._engine.handshake(self._key), "auth": self._auth})
         return self._handshake
 
     @property

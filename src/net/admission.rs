@@ -7,11 +7,10 @@ use super::connection::{Part, Protocol};
 use super::event::Event;
 use super::keys::{RequestKey, SessionKey, Wire};
 use super::link::{LinkKind, Outgoing};
-use super::outbox::Outbox;
 use super::log::LogKind;
+use super::outbox::Outbox;
 use super::reactor::Reactor;
 use super::session::{Carrier, HandshakeInfo, SessionEntry};
-use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::Side;
 use crate::proto::engine::{
     Admission, BadRequest, HandshakeError, Query, Request, Session, SessionInfo, TransportKind, verify,
@@ -20,9 +19,11 @@ use crate::proto::http::cors::origin_is_clean;
 use crate::proto::http::response::HeaderPair;
 use crate::proto::http::{Head, HttpError, Response, Verdict};
 use crate::proto::sid::Sid;
-use crate::proto::ws::handshake;
+use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::ws::MessageReader;
+use crate::proto::ws::handshake;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A handshake that waits for `allow_request`.
@@ -96,7 +97,9 @@ impl Reactor {
 
     fn is_websocket(&self, wire: Wire, head: &Head) -> bool {
         match wire {
-            Wire::Stream(_) => head.header("upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket")),
+            Wire::Stream(_) => {
+                head.header("upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
+            }
             Wire::Link(key) => self.links.get(key).is_some_and(|link| link.kind == LinkKind::WebSocket),
         }
     }
@@ -156,7 +159,13 @@ impl Reactor {
             (TransportKind::WebSocket, Wire::Stream(_)) => (Carrier::WebSocket(wire), Outbox::frames()),
             (TransportKind::WebSocket, Wire::Link(_)) => (Carrier::WebSocket(wire), Outbox::packets()),
         };
-        let info = HandshakeInfo { head, address: self.address_of(wire), secure: self.is_secure(wire), issued: now, wire };
+        let info = HandshakeInfo {
+            head,
+            address: self.address_of(wire),
+            secure: self.is_secure(wire),
+            issued: now,
+            wire,
+        };
         let key = self.sessions.insert(SessionEntry {
             sid,
             engine,
@@ -164,7 +173,7 @@ impl Reactor {
             outbox,
             carrier,
             probe: None,
-            info: Box::new(info),
+            info: Arc::new(info),
             timer: None,
             dirty: false,
             closing: false,
@@ -248,7 +257,8 @@ impl Reactor {
     pub(super) fn bind_request(&mut self, wire: Wire, session: SessionKey, part: Part) {
         match wire {
             Wire::Stream(key) => {
-                let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
+                let exchange =
+                    self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
                 if let Some(exchange) = exchange {
                     (exchange.session, exchange.part) = (Some(session), part);
                 }
@@ -381,7 +391,8 @@ impl Reactor {
         let origin = head.header("origin").map(Box::from);
         match wire {
             Wire::Stream(key) => {
-                let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
+                let exchange =
+                    self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
                 if let Some(exchange) = exchange {
                     exchange.origin = origin;
                 }
@@ -421,7 +432,9 @@ impl Reactor {
     /// A request that was no HTTP, or more than is allowed.
     pub(super) fn log_request_broken(&mut self, error: &HttpError, now: Instant) {
         let hint = match error {
-            HttpError::BodyTooLarge { .. } => ": raise the option max_http_buffer_size if such messages are expected",
+            HttpError::BodyTooLarge { .. } => {
+                ": raise the option max_http_buffer_size if such messages are expected"
+            }
             HttpError::FirstByte(0x16) => ": a client speaks TLS to this plain port",
             _ => "",
         };

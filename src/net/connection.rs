@@ -6,11 +6,11 @@ use super::keys::{ConnectionKey, SessionKey, Wire};
 use super::outbox::Written;
 use super::reactor::{Reactor, TimerKey};
 use super::stream::Stream;
-use crate::proto::http::{CONTINUE, Head, HttpError, Phase, RequestEvent, RequestReader, Response};
-use crate::proto::{Side, limits};
 use crate::proto::engine::TransportFault;
+use crate::proto::http::{CONTINUE, Head, HttpError, Phase, RequestEvent, RequestReader, Response};
 use crate::proto::ws::frame::encode_frame;
 use crate::proto::ws::{Item, MessageReader, OpCode, WsError, close};
+use crate::proto::{Side, limits};
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -140,7 +140,8 @@ impl Reactor {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = limits::READ_BUDGET;
         loop {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.paused) else {
+            let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.paused)
+            else {
                 break;
             };
             let more = connection.read_closed;
@@ -231,7 +232,14 @@ impl Reactor {
         self.set_http_deadline(key, now);
     }
 
-    fn handle_stream_head(&mut self, key: ConnectionKey, head: Head, expects: bool, has_body: bool, now: Instant) {
+    fn handle_stream_head(
+        &mut self,
+        key: ConnectionKey,
+        head: Head,
+        expects: bool,
+        has_body: bool,
+        now: Instant,
+    ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.exchange = Some(Box::new(Exchange {
             session: None,
@@ -349,7 +357,9 @@ impl Reactor {
     }
 
     fn handle_item(&mut self, key: ConnectionKey, item: Item<'_>, now: Instant) {
-        let Some(session) = self.connections.get(key).and_then(|connection| connection.session) else { return };
+        let Some(session) = self.connections.get(key).and_then(|connection| connection.session) else {
+            return;
+        };
         match item {
             Item::Text(text) => self.handle_websocket_text(session, text, now),
             Item::Binary(data) => self.handle_websocket_binary(session, data, now),
@@ -447,7 +457,12 @@ impl Reactor {
     }
 
     /// The stream is gone: whoever relied on it is told.
-    pub(super) fn connection_lost(&mut self, key: ConnectionKey, fault: Option<TransportFault>, now: Instant) {
+    pub(super) fn connection_lost(
+        &mut self,
+        key: ConnectionKey,
+        fault: Option<TransportFault>,
+        now: Instant,
+    ) {
         let Some(mut connection) = self.connections.remove(key) else { return };
         // The poller forgets a closed descriptor by itself; this is for one that was shared.
         let _ = self.poll.registry().deregister(connection.stream.source());

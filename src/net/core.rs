@@ -64,8 +64,7 @@ impl Core {
     /// A server that nobody drives yet.
     pub fn new(options: Options, now: Instant) -> io::Result<Self> {
         let reactor = Reactor::new(options, now)?;
-        let inbox =
-            Inbox { queue: Mutex::default(), filled: AtomicBool::new(false), waker: reactor.waker() };
+        let inbox = Inbox { queue: Mutex::default(), filled: AtomicBool::new(false), waker: reactor.waker() };
         Ok(Self { hub: Hub::default(), inbox, reactor: Mutex::new(reactor), owner: AtomicU64::new(0) })
     }
 

@@ -77,7 +77,10 @@ impl Hub {
     /// The rooms of a socket, with that of its own id.
     pub fn rooms(&self, socket: SocketKey) -> Vec<String> {
         let mut state = self.state();
-        state.rooms_of(socket).map(|rooms| rooms.rooms_of(socket).map(str::to_owned).collect()).unwrap_or_default()
+        state
+            .rooms_of(socket)
+            .map(|rooms| rooms.rooms_of(socket).map(str::to_owned).collect())
+            .unwrap_or_default()
     }
 
     /// The sockets that a target means, each once.

@@ -98,7 +98,12 @@ impl Outbox {
 
     /// A queue of frames for the kernel.
     pub fn frames() -> Self {
-        Self { form: Form::Frames { chunks: VecDeque::new(), written: 0 }, pending: 0, blocked: false, crowded: false }
+        Self {
+            form: Form::Frames { chunks: VecDeque::new(), written: 0 },
+            pending: 0,
+            blocked: false,
+            crowded: false,
+        }
     }
 
     /// Whether nothing waits.

@@ -9,7 +9,8 @@ use super::command::Command;
 use super::connection::{Connection, Protocol};
 use super::event::{Batch, Event};
 use super::keys::{
-    ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName, Wire,
+    ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
+    Wire,
 };
 use super::link::{Link, Outgoing};
 use super::listener::Listener;
@@ -364,7 +365,8 @@ impl Reactor {
     }
 
     fn write_session(&mut self, key: SessionKey, connection: ConnectionKey, now: Instant) {
-        let (Some(entry), Some(connection_entry)) = (self.sessions.get_mut(key), self.connections.get_mut(connection))
+        let (Some(entry), Some(connection_entry)) =
+            (self.sessions.get_mut(key), self.connections.get_mut(connection))
         else {
             return;
         };
@@ -415,7 +417,8 @@ impl Reactor {
                 Some(since) if since < self.turn => {
                     self.stats.outbox_overflows += 1;
                     let limit = self.options.marks.limit;
-                    let fault = TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
+                    let fault =
+                        TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
                     self.abort_session(key, CloseReason::TransportError(fault), now);
                 }
                 Some(_) => self.over_limit.push(key),
@@ -474,7 +477,11 @@ impl Reactor {
     }
 
     /// Does something to a session if it is still there.
-    pub(super) fn with_session<R>(&mut self, key: SessionKey, act: impl FnOnce(&mut SessionEntry) -> R) -> Option<R> {
+    pub(super) fn with_session<R>(
+        &mut self,
+        key: SessionKey,
+        act: impl FnOnce(&mut SessionEntry) -> R,
+    ) -> Option<R> {
         self.sessions.get_mut(key).map(act)
     }
 

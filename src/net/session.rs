@@ -9,8 +9,8 @@ use super::outbox::Outbox;
 use super::reactor::{Reactor, TimerKey};
 use super::trace::Flow;
 use crate::proto::engine::{
-    packet::decode_text, CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, TransportFault, TransportKind,
-    Transmit,
+    CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, Transmit, TransportFault,
+    TransportKind, packet::decode_text,
 };
 use crate::proto::http::Head;
 use crate::proto::sid::Sid;
@@ -18,6 +18,7 @@ use crate::proto::socket::connection::Connection;
 use crate::proto::ws::close;
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A timeout is put off by this much while the peer's bytes are unread.
@@ -63,7 +64,7 @@ pub struct SessionEntry {
     /// A websocket that may become the carrier.
     pub probe: Option<Wire>,
     /// How it began.
-    pub info: Box<HandshakeInfo>,
+    pub info: Arc<HandshakeInfo>,
     /// The earliest timer set for it.
     pub timer: Option<Instant>,
     /// In the list of sessions to be flushed.
@@ -101,7 +102,9 @@ impl Reactor {
         match decode_text(text) {
             Ok(packet) => self.handle_packet(key, TransportKind::WebSocket, packet, now),
             Err(error) => {
-                self.with_session(key, |entry| entry.engine.handle_packet_error(TransportKind::WebSocket, error));
+                self.with_session(key, |entry| {
+                    entry.engine.handle_packet_error(TransportKind::WebSocket, error)
+                });
             }
         }
         self.settle(key, now);
@@ -115,7 +118,13 @@ impl Reactor {
     }
 
     /// One Engine.IO packet, by whichever way it came. The caller settles.
-    pub(super) fn handle_packet(&mut self, key: SessionKey, from: TransportKind, packet: Packet<'_>, now: Instant) {
+    pub(super) fn handle_packet(
+        &mut self,
+        key: SessionKey,
+        from: TransportKind,
+        packet: Packet<'_>,
+        now: Instant,
+    ) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         match entry.engine.handle_packet(from, packet, &self.options.session, now) {
             Incoming::Nothing | Incoming::Opened(_) => {}
@@ -251,7 +260,13 @@ impl Reactor {
     }
 
     /// The wire of a websocket is gone.
-    pub(super) fn wire_lost(&mut self, key: SessionKey, wire: Wire, fault: Option<TransportFault>, now: Instant) {
+    pub(super) fn wire_lost(
+        &mut self,
+        key: SessionKey,
+        wire: Wire,
+        fault: Option<TransportFault>,
+        now: Instant,
+    ) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         if entry.probe == Some(wire) {
             entry.probe = None;

@@ -126,7 +126,12 @@ impl Reactor {
     }
 
     /// A socket is no more.
-    pub(super) fn socket_closed(&mut self, socket: SocketKey, reason: &'static str, details: Option<Box<str>>) {
+    pub(super) fn socket_closed(
+        &mut self,
+        socket: SocketKey,
+        reason: &'static str,
+        details: Option<Box<str>>,
+    ) {
         if self.sockets.remove(socket).is_some() {
             self.batch.events.push(Event::Drained { socket });
             self.batch.events.push(Event::Disconnect { socket, reason, details });
@@ -185,10 +190,18 @@ impl Reactor {
         self.stats.packets_out += 1;
         self.trace_packet_out(key, packet);
         self.mark_dirty(key);
-        if eager && matches!(self.sessions.get(key).map(|entry| entry.carrier), Some(Carrier::WebSocket(Wire::Stream(_)))) {
+        if eager
+            && matches!(
+                self.sessions.get(key).map(|entry| entry.carrier),
+                Some(Carrier::WebSocket(Wire::Stream(_)))
+            )
+        {
             let now = self.now;
             self.flush_session(key, now);
-            return self.sessions.get(key).is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water);
+            return self
+                .sessions
+                .get(key)
+                .is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water);
         }
         full
     }

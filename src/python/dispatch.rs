@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use pyo3::{intern, types::PyString};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One packet of a socket, undecoded.
 struct Packet<'a> {
@@ -70,10 +71,16 @@ impl Engine {
             Event::Ack { socket, id, data, attachments } => {
                 Self::dispatch_ack(slf, socket, id, batch.text(&data), &attachments)
             }
-            Event::Connect { socket, sid, namespace, auth } => {
-                Self::dispatch_connect(slf, socket, sid, &namespace, auth.as_ref().map(|auth| batch.text(auth)))
+            Event::Connect { socket, sid, namespace, auth } => Self::dispatch_connect(
+                slf,
+                socket,
+                sid,
+                &namespace,
+                auth.as_ref().map(|auth| batch.text(auth)),
+            ),
+            Event::Disconnect { socket, reason, details } => {
+                this.dispatch_disconnect(py, socket, reason, details)
             }
-            Event::Disconnect { socket, reason, details } => this.dispatch_disconnect(py, socket, reason, details),
             Event::Drained { socket } => this.call_drained(py, socket),
             Event::Ready { link } => events.call_method1(intern!(py, "ready"), (link.to_bits(),)).map(drop),
             Event::AllowRequest { request } => this.dispatch_request(py, request),
@@ -118,25 +125,32 @@ impl Engine {
         let arguments = (socket.to_bits(), &**namespace, sid.as_str(), auth);
         let object = this.events.call_method1(py, intern!(py, "connect"), arguments)?;
         if object.is_none(py) {
-            let line = format!("a client asked for the namespace {namespace:?}, which the server does not have: io.of({namespace:?}) makes it");
+            let line = format!(
+                "a client asked for the namespace {namespace:?}, which the server does not have: io.of({namespace:?}) makes it"
+            );
             this.events.call_method1(py, intern!(py, "log"), ("warning", line))?;
             let error = ("Invalid namespace", py.None());
             slf.call_method1(intern!(py, "refuse"), (socket.to_bits(), error.0, error.1))?;
             return Ok(());
         }
-        // A connect handler may have been quick: the socket may be gone already.
-        let known = Known::new(object);
-        let before = this.state().sockets.insert(socket, known);
-        drop(before);
-        let name = intern!(py, "bound");
-        this.events.call_method1(py, name, (socket.to_bits(),)).map(drop)
+        let info = {
+            let reactor = this.core.peek();
+            let session = reactor.socket(socket).and_then(|entry| reactor.session(entry.session));
+            session.map(|session| Arc::clone(&session.info))
+        };
+        let scope = info.as_ref().and_then(|info| this.scope_of(py, info.wire));
+        let known = Known::new(object.clone_ref(py), info, scope);
+        this.state().sockets.insert(socket, known);
+        this.events.call_method1(py, intern!(py, "admit"), (object,)).map(drop)
     }
 
     fn dispatch_packet(slf: &Bound<'_, Self>, socket: SocketKey, packet: &Packet<'_>) -> PyResult<()> {
         let this = slf.get();
         let queue_full = {
             let mut state = this.state();
-            let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else { return Ok(()) };
+            let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else {
+                return Ok(());
+            };
             if known.running < this.binding.max_running_handlers && known.queued.is_empty() {
                 None
             } else {
@@ -362,21 +376,19 @@ impl Engine {
 
     /// What is known of the request that opened a socket's session.
     fn handshake<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PyDict>> {
-        let described = {
-            let reactor = self.core.peek();
-            let socket = reactor.socket(super::engine::socket_key(key));
-            let Some(session) = socket.and_then(|socket| reactor.session(socket.session)) else {
+        let (info, scope) = {
+            let state = self.state();
+            let Some(known) = state.sockets.get(&super::engine::socket_key(key)) else {
                 return Ok(PyDict::new(py));
             };
-            let info = &session.info;
-            let described = super::links::describe(py, &info.head, &info.address, info.secure)?;
-            let age = self.now().saturating_duration_since(info.issued);
-            described.set_item(intern!(py, "age"), age.as_secs_f64())?;
-            (described, info.wire)
+            (known.info.clone(), known.scope.as_ref().map(|scope| scope.clone_ref(py)))
         };
-        if let Some(scope) = self.scope_of(py, described.1) {
-            described.0.set_item(intern!(py, "scope"), scope)?;
-        }
-        Ok(described.0)
+        let Some(info) = info else { return Ok(PyDict::new(py)) };
+        let described = super::links::describe(py, &info.head, &info.address, info.secure)?;
+        let age = self.now().saturating_duration_since(info.issued);
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        described.set_item(intern!(py, "issued"), since_1970.saturating_sub(age).as_secs_f64())?;
+        described.set_item(intern!(py, "scope"), scope)?;
+        Ok(described)
     }
 }

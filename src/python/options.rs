@@ -135,12 +135,15 @@ fn cors(dict: &Bound<'_, PyDict>) -> PyResult<Cors> {
 
 fn files(dict: &Bound<'_, PyDict>, name: &str) -> PyResult<HashMap<String, File>> {
     let Some(given) = get::<Bound<'_, PyMapping>>(dict, name)? else { return Ok(HashMap::new()) };
-    given.items()?.iter().map(|item| {
-        let (path, (content_type, body)): (String, (String, Vec<u8>)) = item.extract()?;
-        let mut hash = DefaultHasher::new();
-        body.hash(&mut hash);
-        let etag = format!("\"{:016x}\"", hash.finish());
-        Ok((path, File { content_type, body: Bytes::from(body), etag }))
-    })
-    .collect()
+    given
+        .items()?
+        .iter()
+        .map(|item| {
+            let (path, (content_type, body)): (String, (String, Vec<u8>)) = item.extract()?;
+            let mut hash = DefaultHasher::new();
+            body.hash(&mut hash);
+            let etag = format!("\"{:016x}\"", hash.finish());
+            Ok((path, File { content_type, body: Bytes::from(body), etag }))
+        })
+        .collect()
 }

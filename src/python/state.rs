@@ -3,12 +3,14 @@
 use crate::net::core::Turn;
 use crate::net::event::Batch;
 use crate::net::keys::SocketKey;
+use crate::net::session::HandshakeInfo;
 use bytes::Bytes;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// An event that waits for a handler to end, undecoded.
@@ -27,6 +29,10 @@ impl Queued {
 /// A socket as Python knows it.
 pub(super) struct Known {
     pub(super) object: Py<PyAny>,
+    /// The request that opened its session.
+    pub(super) info: Option<Arc<HandshakeInfo>>,
+    /// What the carrier of that request knows of it.
+    pub(super) scope: Option<Py<PyAny>>,
     /// Taken out by this side: what it sent before is not delivered any more.
     pub(super) muted: bool,
     /// Handlers that have not ended.
@@ -37,8 +43,17 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(object: Py<PyAny>) -> Self {
-        Self { object, muted: false, running: 0, queued: VecDeque::new(), queued_bytes: 0, paused: false }
+    pub(super) fn new(object: Py<PyAny>, info: Option<Arc<HandshakeInfo>>, scope: Option<Py<PyAny>>) -> Self {
+        Self {
+            object,
+            info,
+            scope,
+            muted: false,
+            running: 0,
+            queued: VecDeque::new(),
+            queued_bytes: 0,
+            paused: false,
+        }
     }
 }
 
@@ -106,7 +121,8 @@ impl State {
         let objects = self.sockets.values().map(|known| &known.object);
         let callbacks = self.callbacks.values().map(Callback::function);
         let drains = self.drains.values().flatten();
-        let others = self.sweeps.iter().chain(&self.idle).chain(self.scopes.values());
+        let scopes = self.sockets.values().filter_map(|known| known.scope.as_ref());
+        let others = self.sweeps.iter().chain(&self.idle).chain(self.scopes.values()).chain(scopes);
         for object in objects.chain(callbacks).chain(drains).chain(others) {
             visit.call(object)?;
         }

@@ -8,15 +8,15 @@
     clippy::disallowed_methods
 )]
 
+mod adapter;
+mod app;
+mod engine;
 mod http;
 mod http_refusals;
+mod socket;
+mod socket_vectors;
+mod tree;
 mod wire;
 mod ws;
 mod ws_handshake;
 mod ws_rules;
-mod engine;
-mod adapter;
-mod app;
-mod socket;
-mod socket_vectors;
-mod tree;
