@@ -3,4 +3,5 @@
 mod closing;
 mod heartbeat;
 mod pair;
+mod properties;
 mod upgrade;

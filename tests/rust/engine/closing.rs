@@ -98,7 +98,7 @@ fn while_it_waits_a_server_takes_nothing_but_a_goodbye() {
 fn a_client_closes_by_a_post_and_its_poll_ends_with_a_noop() {
     let mut pair = Pair::polling();
     pair.client_closes();
-    assert_eq!(pair.flights[2].back(), Some(&Flight::PostBody("1".into())));
+    assert_eq!(pair.flights[2].back(), Some(&Flight::PostBody { body: "1".into(), forged: false }));
     pair.deliver(2);
     pair.deliver(2);
     assert_eq!(pair.flights[1].front(), Some(&Flight::GetAnswer { status: 200, body: "6".into() }));
@@ -238,7 +238,7 @@ fn a_binary_post_ends_the_session() {
 fn what_is_no_packet_ends_the_session_after_those_before_it() {
     let mut pair = Pair::polling();
     pair.put(Flight::PostHead { content_type: None });
-    pair.put(Flight::PostBody("4a\x1eabc\x1e4b".into()));
+    pair.put(Flight::PostBody { body: "4a\x1eabc\x1e4b".into(), forged: false });
     pair.settle();
     assert_eq!(pair.server().received, [text("a")]);
     let error = PacketError::UnknownType { found: 'a' };
@@ -255,7 +255,7 @@ fn what_is_no_packet_ends_the_session_after_those_before_it() {
 fn packets_after_a_goodbye_in_the_same_payload_are_not_heard() {
     let mut pair = Pair::polling();
     pair.put(Flight::PostHead { content_type: None });
-    pair.put(Flight::PostBody("4a\x1e1\x1e4b".into()));
+    pair.put(Flight::PostBody { body: "4a\x1e1\x1e4b".into(), forged: false });
     pair.deliver(2);
     pair.deliver(2);
     assert_eq!(pair.server().received, [text("a")]);

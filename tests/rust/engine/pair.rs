@@ -37,15 +37,38 @@ pub(super) enum Frame {
 /// What is under way from one side to the other; a channel each, in order within it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Flight {
-    Get { sid: bool },
-    GetAnswer { status: u16, body: String },
-    PostHead { content_type: Option<&'static str> },
-    PostBody(String),
-    PostAnswer { status: u16 },
-    WsOpen { id: u32 },
-    WsOpened { id: u32 },
-    WsUp { id: u32, frame: Frame },
-    WsDown { id: u32, frame: Frame },
+    Get {
+        sid: bool,
+    },
+    GetAnswer {
+        status: u16,
+        body: String,
+    },
+    PostHead {
+        content_type: Option<&'static str>,
+    },
+    /// A forged one is answered to nobody.
+    PostBody {
+        body: String,
+        forged: bool,
+    },
+    PostAnswer {
+        status: u16,
+    },
+    WsOpen {
+        id: u32,
+    },
+    WsOpened {
+        id: u32,
+    },
+    WsUp {
+        id: u32,
+        frame: Frame,
+    },
+    WsDown {
+        id: u32,
+        frame: Frame,
+    },
 }
 
 pub(super) const CHANNELS: usize = 6;
@@ -54,7 +77,7 @@ fn channel(flight: &Flight) -> usize {
     match flight {
         Flight::Get { .. } => 0,
         Flight::GetAnswer { .. } => 1,
-        Flight::PostHead { .. } | Flight::PostBody(_) => 2,
+        Flight::PostHead { .. } | Flight::PostBody { .. } => 2,
         Flight::PostAnswer { .. } => 3,
         Flight::WsOpen { .. } | Flight::WsUp { .. } => 4,
         Flight::WsOpened { .. } | Flight::WsDown { .. } => 5,
@@ -219,7 +242,7 @@ impl Pair {
             Flight::Get { sid } => self.server_gets(sid),
             Flight::GetAnswer { status, body } => self.client_got(status, &body),
             Flight::PostHead { content_type } => self.server_post_head(content_type),
-            Flight::PostBody(body) => self.server_post_body(&body),
+            Flight::PostBody { body, forged } => self.server_post_body(&body, forged),
             Flight::PostAnswer { status } => self.client_posted(status),
             Flight::WsOpen { id } => self.server_ws_opens(id),
             Flight::WsOpened { id } => self.client_ws_opened(id),
@@ -324,21 +347,23 @@ impl Pair {
         };
         if let Some(status) = refused {
             // The head is answered at once; the connection, and the body with it, is dropped.
-            if let Some(Flight::PostBody(_)) = self.flights[2].front() {
-                self.flights[2].pop_front();
-            }
+            let body = self.flights[2].pop_front();
             self.drive_server();
-            self.put(Flight::PostAnswer { status });
+            if !matches!(body, Some(Flight::PostBody { forged: true, .. })) {
+                self.put(Flight::PostAnswer { status });
+            }
         }
     }
 
-    fn server_post_body(&mut self, body: &str) {
+    fn server_post_body(&mut self, body: &str, forged: bool) {
         let (now, config) = (self.now, self.config.clone());
         let end = self.server();
         take_payload(end, body, &config, now);
         end.session.end_post();
         self.drive_server();
-        self.put(Flight::PostAnswer { status: 200 });
+        if !forged {
+            self.put(Flight::PostAnswer { status: 200 });
+        }
     }
 
     fn server_ws_opens(&mut self, id: u32) {
@@ -527,7 +552,7 @@ impl Pair {
         if !end.session.has_post() {
             if let Some(body) = end.goodbye.take() {
                 flights.push(Flight::PostHead { content_type: None });
-                flights.push(Flight::PostBody(body));
+                flights.push(Flight::PostBody { body, forged: false });
             }
         }
         for flight in flights {
@@ -556,7 +581,7 @@ impl Pair {
             end.session.begin_post(None).unwrap();
             let body = end.take_payload(None);
             self.put(Flight::PostHead { content_type: None });
-            self.put(Flight::PostBody(body));
+            self.put(Flight::PostBody { body, forged: false });
         }
     }
 }
