@@ -17,6 +17,7 @@ mod ws_rules;
 mod engine;
 mod adapter;
 mod app;
+mod pair;
 mod socket;
 mod socket_vectors;
 mod tree;
