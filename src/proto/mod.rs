@@ -8,6 +8,7 @@ mod grow;
 pub mod http;
 pub mod json;
 pub mod limits;
+pub mod peer;
 pub mod sid;
 pub mod socket;
 pub mod ws;
