@@ -493,7 +493,7 @@ class Dispatcher:
         if not listener.slow:
             listener.slow = True
             log.warning(
-                "handler %s of event %r held the event loop for %.0f ms: make it `async def` or give it thread=True",
+                "handler %s of event %r held the event loop for %.0f ms: make it async def, or thread=True",
                 listener.name,
                 name,
                 seconds * 1000,

@@ -204,7 +204,7 @@ def _evaluate(annotation: Any, function: Callable[..., Any]) -> Any:
     plain = inspect.unwrap(function)
     plain = getattr(plain, "__func__", plain)
     if not isinstance(plain, types.FunctionType):
-        plain = getattr(type(plain), "__call__", plain)
+        plain = type(plain).__call__
     names = getattr(plain, "__globals__", {})
     inner = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=False)) if names else {}
     try:

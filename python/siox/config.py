@@ -174,7 +174,7 @@ def client_files(folder: Path) -> dict[str, tuple[str, bytes]]:
     found = [place for place in sorted(folder.glob("*")) if CLIENT_FILE.fullmatch(place.name)]
     if not found:
         raise UsageError(
-            f"serve_client={str(folder)!r}: no socket.io.js there; client-dist of the npm package socket.io has it"
+            f"serve_client={str(folder)!r}: no socket.io.js there; it is in client-dist of the npm package"
         )
     return {place.name: _file(place) for place in found}
 
