@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from siox._siox import decode_event, encode_event
 from socketio.packet import EVENT, Packet
+
+from siox._siox import decode_event, encode_event
 
 Codec = Callable[[Any], Any]
 

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-import uvicorn
-from peers import PATHS, JsClient, JsDriver, eventually
+from peers import PATHS, JsDriver, eventually
+from serving import DRIVERS, Join, Page, Start
 
 import siox
-
-Start = Callable[..., Awaitable[str]]
-Join = Callable[..., Awaitable["Page"]]
-
-
-@asynccontextmanager
-async def own_listener(io: siox.Server) -> AsyncIterator[str]:
-    """Run the server on its own listener; gives its address."""
-    listener = await io.listen(port=0)
-    try:
-        yield f"http://127.0.0.1:{listener.port}"
-    finally:
-        await io.close()
-
-
-@asynccontextmanager
-async def under_uvicorn(io: siox.Server) -> AsyncIterator[str]:
-    """Run `io.asgi()` under uvicorn in this loop; gives its address."""
-    config = uvicorn.Config(io.asgi(), host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        await eventually(lambda: server.started or task.done())
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        await io.close()
-        server.should_exit = True
-        await task
-
-
-DRIVERS = {"own": own_listener, "asgi": under_uvicorn}
 
 
 @pytest.fixture(params=list(DRIVERS))
@@ -74,35 +41,6 @@ async def js() -> AsyncIterator[JsDriver]:
     """A Node process with official clients."""
     async with JsDriver() as node:
         yield node
-
-
-class Page:
-    """The official client on one path, and its socket on the server."""
-
-    def __init__(self, client: JsClient, socket: siox.Socket, path: str) -> None:
-        self.client, self.socket, self.path = client, socket, path
-
-    async def phases(self) -> AsyncIterator[str]:
-        """Run the body once for each transport that the path has, and check its name on both sides."""
-        first = "websocket" if self.path == "websocket" else "polling"
-        await self.check(first)
-        yield first
-        await self.check(first)
-        if self.path == "upgrade":
-            await self.upgrade()
-            yield "websocket"
-            await self.check("websocket")
-
-    async def upgrade(self) -> None:
-        """Upgrade to websocket, and wait until both sides have."""
-        await self.client.upgrade()
-        await eventually(lambda: self.socket.transport == "websocket")
-        await self.check("websocket")
-
-    async def check(self, transport: str) -> None:
-        """The transport has this name on both sides."""
-        assert await self.client.transport_now() == transport
-        assert self.socket.transport == transport
 
 
 @pytest.fixture

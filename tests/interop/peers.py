@@ -23,7 +23,7 @@ PATIENCE = 10.0
 
 
 class JsError(Exception):
-    """An error that the JavaScript side threw: `connect_error`, an ack timeout, a fault in the test's code."""
+    """What the JavaScript side threw: `connect_error`, an ack timeout, a fault in the test."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error.get("message"))

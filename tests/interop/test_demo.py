@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import own_listener
 from peers import CHROMIUM, PACKAGES, PATIENCE, node
+from serving import own_listener
 
 from siox.demo.app import create_server
 

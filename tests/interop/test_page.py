@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Join
 from peers import UNDEFINED, JsError, eventually
+from serving import Join
 
 import siox
 

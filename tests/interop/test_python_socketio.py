@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import socketio
-from conftest import Start
+from serving import Start
 
 import siox
 

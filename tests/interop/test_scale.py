@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from conftest import own_listener
 from peers import HERE, JsDriver, eventually, node
+from serving import own_listener
 
 import siox
 

@@ -2,6 +2,7 @@
 
 import click
 
+from siox.cli.demo import demo
 from siox.cli.run import run
 
 
@@ -10,6 +11,7 @@ def main() -> None:
     """Socket.IO for Python with a Rust core."""
 
 
+main.add_command(demo)
 main.add_command(run)
 
 __all__ = ["main"]
