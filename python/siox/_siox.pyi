@@ -36,6 +36,11 @@ class EngineOptions(TypedDict, total=False):
     static_files: dict[str, tuple[str, bytes]]
     """Own listener only: URL path to content type and body."""
     virtual_clock: bool
+    raw_messages: bool
+    """Give messages as they are, without Socket.IO."""
+    low_water: int
+    high_water: int
+    outbox_limit: int
 
 class Events(Protocol):
     """What the engine calls: on the thread and loop it is attached to, never with a lock held.
@@ -46,8 +51,10 @@ class Events(Protocol):
     def connect(self, key: int, name: str, sid: str, auth: Any, /) -> object | None:
         """A CONNECT came. Returns what stands for the socket in all later calls, None: no such namespace.
 
-        `Engine.accept` or `Engine.refuse` answers it, later.
+        `admit` follows at once.
         """
+    def admit(self, socket: Any, /) -> None:
+        """The engine knows the object now. `Engine.accept` or `Engine.refuse` answers, now or later."""
     def event(
         self, socket: Any, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int, /
     ) -> None:
@@ -62,8 +69,8 @@ class Events(Protocol):
         """A line at "debug", "info", "warning" or "error"."""
     def trace(self, layer: str, line: str, /) -> None:
         """A packet that came or went."""
-    def bad_payload(self, socket: Any, message: str, /) -> None:
-        """An event whose data cannot be read."""
+    def message(self, session: int, message: str | bytes, /) -> None:
+        """With `raw_messages` only: a message came."""
 
 class Engine:
     """One server's sessions, sockets and rooms.
@@ -79,8 +86,26 @@ class Engine:
         """Let go of the loop."""
     def advance(self, seconds: float) -> None:
         """Virtual clock only: move time on and run what is due."""
-    def listen(self, fd: int, family: Literal["tcp", "unix"]) -> None:
-        """Take over a bound, listening, non-blocking socket, as a detached descriptor."""
+    def turn(self) -> None:
+        """Read what has come, run its handlers, write what they sent. The loop's to call, as `wake`."""
+    def wake(self) -> None:
+        """Take the turn that the timer was set for."""
+    def scheduled_turn(self) -> None:
+        """Take the turn that an emit asked for."""
+    def time(self) -> float:
+        """Return the seconds since the engine was made, on its clock."""
+    def listen_tcp(self, host: str, port: int, *, reuse_port: bool = False) -> tuple[str, int]:
+        """Listen on an IP address; returns the address and the port that it got.
+
+        Raises:
+            OSError: with the system's errno.
+        """
+    def listen_unix(self, path: str) -> None:
+        """Listen on a Unix socket.
+
+        Raises:
+            OSError: with the system's errno.
+        """
     def close_listeners(self) -> None:
         """Accept no more connections."""
     def accept(self, key: int) -> None:
@@ -224,6 +249,11 @@ class Engine:
         """
     def close_link(self, link: int) -> None:
         """Bytes driver: the peer is gone."""
+
+    def send(self, session: int, message: str | bytes) -> None:
+        """With `raw_messages` only: send a message."""
+    def close_session(self, session: int) -> None:
+        """With `raw_messages` only: end a session."""
 
 def encode_event(name: str, args: tuple[Any, ...]) -> tuple[bytes, list[bytes]]:
     """Encode an event: its packet's text and its attachments."""

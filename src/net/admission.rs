@@ -183,9 +183,6 @@ impl Reactor {
         });
         self.sids.insert(sid, key);
         self.stats.sessions_opened += 1;
-        if self.options.raw_messages {
-            self.batch.events.push(Event::RawOpen { session: key });
-        }
         match kind {
             TransportKind::Polling => self.handle_poll(key, wire, now),
             TransportKind::WebSocket => self.bind_websocket(wire, key),

@@ -75,11 +75,6 @@ pub enum Event {
         /// More about it, for people.
         details: Option<Box<str>>,
     },
-    /// A raw session opened (raw messages only).
-    RawOpen {
-        /// Which.
-        session: SessionKey,
-    },
     /// A message of a raw session.
     RawMessage {
         /// From whom.
@@ -88,13 +83,6 @@ pub enum Event {
         data: Span,
         /// Whether it is binary.
         binary: bool,
-    },
-    /// A raw session ended.
-    RawClose {
-        /// Which.
-        session: SessionKey,
-        /// The protocol's word for why.
-        reason: &'static str,
     },
     /// The outbox of a socket's session fell under its low-water mark, or is gone.
     Drained {

@@ -3,7 +3,7 @@
 //! Packets come in through here, whichever driver brought them, and what the machine wants done (control
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
-use super::event::{Event, Level};
+use super::event::Level;
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::outbox::Outbox;
 use super::reactor::{Reactor, TimerKey};
@@ -233,9 +233,6 @@ impl Reactor {
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());
         }
-        if self.options.raw_messages {
-            self.batch.events.push(Event::RawClose { session: key, reason: reason.as_str() });
-        }
         if let Carrier::Polling(Some(get)) = entry.carrier {
             self.respond_noop(get, now);
         }
@@ -297,7 +294,9 @@ impl Reactor {
 
     pub(super) fn arm_session(&mut self, key: SessionKey) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        let deadlines = [entry.engine.poll_timeout(), entry.sockets.poll_timeout()];
+        // A session that closes waits only to say so.
+        let sockets = entry.sockets.poll_timeout().filter(|_| entry.engine.is_open());
+        let deadlines = [entry.engine.poll_timeout(), sockets];
         let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
         if entry.timer.is_none_or(|timer| deadline < timer) {
             entry.timer = Some(deadline);
@@ -316,7 +315,9 @@ impl Reactor {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         entry.timer = None;
         entry.engine.handle_timeout(&self.options.session, now);
-        if let Err(error) = entry.sockets.handle_timeout(now) {
+        if entry.engine.is_open()
+            && let Err(error) = entry.sockets.handle_timeout(now)
+        {
             self.violation(key, &error, now);
         }
         self.settle(key, now);

@@ -92,19 +92,13 @@ impl Engine {
                 let layer = if layer == TraceLayer::Engine { "engine" } else { "socket" };
                 events.call_method1(intern!(py, "trace"), (layer, line)).map(drop)
             }
-            Event::RawOpen { session } => {
-                events.call_method1(intern!(py, "raw_open"), (session.to_bits(),)).map(drop)
-            }
             Event::RawMessage { session, data, binary } => {
                 let data = if binary {
                     PyBytes::new(py, batch.bytes(&data)).into_any()
                 } else {
                     PyString::new(py, batch.text(&data)).into_any()
                 };
-                events.call_method1(intern!(py, "raw_message"), (session.to_bits(), data)).map(drop)
-            }
-            Event::RawClose { session, reason } => {
-                events.call_method1(intern!(py, "raw_close"), (session.to_bits(), reason)).map(drop)
+                events.call_method1(intern!(py, "message"), (session.to_bits(), data)).map(drop)
             }
         }
     }

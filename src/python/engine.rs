@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
-    fn send(slf: &Bound<'_, Self>, socket: SocketKey, packet: Encoded, volatile: bool) -> PyResult<bool> {
+    fn send_packet(slf: &Bound<'_, Self>, socket: SocketKey, packet: Encoded, volatile: bool) -> PyResult<bool> {
         let this = slf.get();
         if !this.core.is_owner() {
             this.core.submit(Command::Send { socket, packet, volatile }, this.now());
@@ -185,7 +185,7 @@ impl Engine {
         let (this, socket) = (slf.get(), socket_key(key));
         let namespace = this.namespace_of(socket).unwrap_or_else(|| "/".into());
         let packet = this.encode_event(&namespace, None, event, args)?;
-        Self::send(slf, socket, packet, volatile)
+        Self::send_packet(slf, socket, packet, volatile)
     }
 
     /// Emits an event to one socket and asks for an acknowledgement.
@@ -217,7 +217,7 @@ impl Engine {
             }
         };
         this.state().callbacks.insert(id, Callback::One(callback));
-        Self::send(slf, socket, packet, volatile)
+        Self::send_packet(slf, socket, packet, volatile)
     }
 
     /// Emits an event to every socket that a target means.
@@ -278,7 +278,7 @@ impl Engine {
             value::write_values(args, &this.encode, out, attachments)?;
             warn_of_many(args.py(), attachments)
         })?;
-        Self::send(slf, socket, packet, false).map(|_| ())
+        Self::send_packet(slf, socket, packet, false).map(|_| ())
     }
 
     /// Calls once when an outbox, or the broadcasts under way, have drained.

@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Sends a message on a raw session.
-    fn raw_send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let packet = match message.cast::<PyString>() {
             Ok(text) => Encoded::raw_text(text.to_str()?),
             Err(_) => Encoded::raw_binary(&message.extract::<Vec<u8>>()?),
@@ -149,7 +149,7 @@ impl Engine {
     }
 
     /// Ends a raw session.
-    fn raw_close(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
+    fn close_session(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
         Self::submit(slf, Command::RawClose { session: Key::from_bits(session) })
     }
 }
