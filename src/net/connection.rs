@@ -108,6 +108,15 @@ impl Connection {
         }
     }
 
+    /// Whether to read on: not while handlers must catch up, nor while more than a request head is
+    /// queued behind an answer that is due; `respond_stream` has the connection looked at again.
+    pub fn wants_input(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http(reader) => !self.paused && reader.wants_input(),
+            _ => !self.paused,
+        }
+    }
+
     /// Writes what goes before any outbox.
     pub fn write_out(&mut self) -> io::Result<Written> {
         let mut written = 0;
@@ -140,7 +149,7 @@ impl Reactor {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = limits::READ_BUDGET;
         loop {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.paused)
+            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.wants_input())
             else {
                 break;
             };
