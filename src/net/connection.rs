@@ -108,6 +108,15 @@ impl Connection {
         }
     }
 
+    /// Whether to read on: not while handlers must catch up, nor while more than a request head is
+    /// queued behind an answer that is due; `respond_stream` has the connection looked at again.
+    pub fn wants_input(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http(reader) => !self.paused && reader.wants_input(),
+            _ => !self.paused,
+        }
+    }
+
     /// Writes what goes before any outbox.
     pub fn write_out(&mut self) -> io::Result<Written> {
         let mut written = 0;
@@ -140,7 +149,7 @@ impl Reactor {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = limits::READ_BUDGET;
         loop {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.paused)
+            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.wants_input())
             else {
                 break;
             };
@@ -193,7 +202,11 @@ impl Reactor {
                 let partial = reader.is_partial();
                 if let Protocol::WebSocket(slot) = &mut connection.protocol {
                     *slot = reader;
+                    // What is half here now is another message when one was completed: its time starts anew.
                     match (partial, connection.deadline) {
+                        (true, Some(_)) if matches!(ended, Ok(true)) => {
+                            connection.deadline = Some(now + limits::MESSAGE_TIMEOUT);
+                        }
                         (true, None) => connection.deadline = Some(now + limits::MESSAGE_TIMEOUT),
                         (false, Some(_)) => connection.deadline = None,
                         _ => {}
@@ -334,23 +347,25 @@ impl Reactor {
         self.arm_connection(key);
     }
 
-    /// Reads frames out of `bytes` and handles each message.
+    /// Reads frames out of `bytes` and handles each message; says whether one was completed.
     fn drive_websocket(
         &mut self,
         key: ConnectionKey,
         reader: &mut MessageReader,
         mut bytes: &mut [u8],
         now: Instant,
-    ) -> Result<(), WsError> {
+    ) -> Result<bool, WsError> {
+        let mut completed = false;
         loop {
             let (used, item) = reader.read(bytes)?;
             let done = item.is_none();
+            completed |= matches!(item, Some(Item::Text(_) | Item::Binary(_)));
             if let Some(item) = item {
                 self.handle_item(key, item, now);
             }
             let alive = self.connections.get(key).is_some_and(|connection| connection.session.is_some());
             if done || !alive {
-                return Ok(());
+                return Ok(completed);
             }
             bytes = bytes.split_at_mut_checked(used).map(|(_, rest)| rest).unwrap_or_default();
         }

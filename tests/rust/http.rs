@@ -51,8 +51,8 @@ fn read_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, Op
             }
         }
         assert!(reader.buffered() <= 2 * (LIMITS.max_head + LIMITS.max_body) + piece.len());
-        if reader.phase() == Phase::Idle && !piece.ends_with(b"\r") {
-            assert_eq!(reader.buffered(), 0, "an idle reader owns no heap");
+        if reader.phase() == Phase::Idle {
+            assert!(reader.buffered() <= 8, "between requests, half a blank line at most is held");
         }
     }
     (seen, None, reader.phase())
