@@ -5,3 +5,4 @@ mod heartbeat;
 mod pair;
 mod properties;
 mod upgrade;
+mod vectors;

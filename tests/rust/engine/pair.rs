@@ -3,8 +3,8 @@
 
 use siox::proto::engine::{
     Admission, CloseCause, Control, HandshakeError, Incoming, Packet, PayloadWriter, Query, Request, Session,
-    SessionConfig, SessionEvent, SessionInfo, TransportFault, TransportKind, Transports, packet, payload,
-    verify,
+    SessionConfig, SessionEvent, SessionInfo, Transmit, TransportFault, TransportKind, Transports, packet,
+    payload, verify,
 };
 use siox::proto::limits;
 use siox::proto::sid::Sid;
@@ -134,6 +134,17 @@ impl End {
             Message::Binary(data) => Out::Binary(data.clone()),
         });
         self.sent.push(message.clone());
+    }
+
+    /// The next control packet; events on the way are noted.
+    fn poll(&mut self) -> Option<Transmit> {
+        loop {
+            if let Some(transmit) = self.session.poll_transmit() {
+                self.controls.push((transmit.transport, transmit.packet));
+                return Some(transmit);
+            }
+            self.events.push(self.session.poll_event()?);
+        }
     }
 
     pub(super) fn close_reason(&self) -> Option<&'static str> {
@@ -409,8 +420,7 @@ impl Pair {
             return;
         };
         let mut flights = Vec::new();
-        while let Some(transmit) = end.session.poll_transmit() {
-            end.controls.push((transmit.transport, transmit.packet));
+        while let Some(transmit) = end.poll() {
             match (transmit.transport, transmit.packet) {
                 (_, Control::Open) => {
                     let mut text = Vec::new();
@@ -443,9 +453,6 @@ impl Pair {
                 }),
                 other => panic!("a server sends no {other:?}"),
             }
-        }
-        while let Some(event) = end.session.poll_event() {
-            end.events.push(event);
         }
         for flight in flights {
             self.put(flight);
@@ -528,8 +535,8 @@ impl Pair {
         let end = &mut self.client;
         let mut flights = Vec::new();
         let mut up = |id: u32, frame| flights.push(Flight::WsUp { id, frame });
-        while let Some(transmit) = end.session.poll_transmit() {
-            end.controls.push((transmit.transport, transmit.packet));
+        let events = end.events.len();
+        while let Some(transmit) = end.poll() {
             match (transmit.transport, transmit.packet) {
                 (_, Control::Pong) => end.outbox.push_back(Out::Packet("3".into())),
                 (_, control @ (Control::Probe | Control::Upgrade)) => {
@@ -540,11 +547,7 @@ impl Pair {
                 other => panic!("a client sends no {other:?}"),
             }
         }
-        let mut wanted = false;
-        while let Some(event) = end.session.poll_event() {
-            wanted |= event == SessionEvent::ProbeWanted;
-            end.events.push(event);
-        }
+        let wanted = end.events.iter().skip(events).any(|event| *event == SessionEvent::ProbeWanted);
         if end.session.wants_get() {
             end.session.begin_get(self.now).unwrap();
             flights.push(Flight::Get { sid: end.session.is_open() });

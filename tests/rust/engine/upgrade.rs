@@ -163,6 +163,33 @@ fn a_ping_that_is_out_when_the_transport_changes_gets_its_full_time_again() {
 }
 
 #[test]
+fn a_ping_that_no_poll_could_carry_leaves_by_websocket() {
+    let mut pair = Pair::polling();
+    pair.server_sends(text("answers the poll"));
+    let (config, now) = (SessionConfig::default(), pair.now + limits::PING_INTERVAL);
+    let session = &mut pair.server().session;
+    session.handle_timeout(&config, now);
+    assert_eq!(session.poll_transmit(), None);
+    session.handle_probe_opened(&config, now).unwrap();
+    session.handle_packet(WEBSOCKET, Packet::Upgrade, &config, now);
+    let ping = session.poll_transmit().unwrap();
+    assert_eq!((ping.transport, ping.packet), (WEBSOCKET, Control::Ping));
+    assert_eq!(session.poll_timeout(), Some(now + limits::PING_TIMEOUT));
+}
+
+#[test]
+fn a_pong_that_no_post_could_carry_leaves_by_websocket() {
+    let mut pair = probe_answered();
+    let (config, now) = (pair.config.clone(), pair.now);
+    pair.client_sends(text("in a POST"));
+    pair.client.session.handle_packet(POLLING, Packet::Ping(""), &config, now);
+    assert_eq!(pair.client.session.poll_transmit(), None);
+    pair.settle();
+    pair.advance(limits::UPGRADE_NOOP_INTERVAL);
+    assert_eq!(pair.client.controls.last(), Some(&(WEBSOCKET, Control::Pong)));
+}
+
+#[test]
 fn an_upgrade_without_a_probe_counts() {
     let mut pair = Pair::polling();
     pair.config.allow_upgrades = true;

@@ -6,8 +6,8 @@
 //! | [`Session::begin_get`] and its kin, [`Session::handle_probe_opened`], [`Session::handle_transport_closed`] | whether it is allowed |
 //! | [`Session::handle_timeout`], [`Session::close`], [`Session::abort`] | |
 //!
-//! After **every** input call [`Session::poll_transmit`] until `None`, then [`Session::poll_event`] until
-//! `None`, then [`Session::poll_timeout`]; and write what `poll_transmit` gives before any data.
+//! After **every** input call [`Session::poll_transmit`] and [`Session::poll_event`] until both give `None`
+//! ("the polls"), then [`Session::poll_timeout`]; and write what `poll_transmit` gives before any data.
 
 mod closing;
 mod flags;
@@ -230,7 +230,7 @@ impl Session {
     }
 
     /// The next control packet to write, on which transport, ahead of any data (save [`Control::Close`],
-    /// which comes after all of it).
+    /// which comes after all of it). Then [`Session::poll_event`].
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         use TransportKind::{Polling, WebSocket};
         let current = self.transport;
@@ -245,16 +245,28 @@ impl Session {
             (Flags::CLOSE_POLLING, Polling, Control::Close),
             (Flags::CLOSE_WEBSOCKET, WebSocket, Control::Close),
         ];
-        let paused = self.is_paused();
-        let (flag, transport, packet) = order.into_iter().find(|(flag, _, _)| {
-            // The pong of a paused client follows the upgrade.
-            self.flags.has(*flag) && !(paused && *flag == Flags::PONG)
-        })?;
+        let (flag, transport, packet) =
+            order.into_iter().find(|(flag, _, _)| self.flags.has(*flag) && self.may_leave(*flag))?;
         self.flags.clear(flag);
         Some(Transmit { transport, packet })
     }
 
-    /// What happened. The order is that of the happenings; [`SessionEvent::Closed`] is the last one.
+    /// Whether a control packet can leave now. One that a polling transport cannot carry at once waits here,
+    /// not in the driver's outbox: it may come to leave by WebSocket.
+    fn may_leave(&self, flag: Flags) -> bool {
+        match flag {
+            Flags::OPEN | Flags::PING => {
+                self.transport == TransportKind::WebSocket || self.flags.has(Flags::GET)
+            }
+            Flags::PONG => self.transport == TransportKind::WebSocket || self.may_post(),
+            // The driver learns first that its data goes there, and sends it.
+            Flags::CLOSE_WEBSOCKET => !self.flags.has(Flags::UPGRADED),
+            _ => true,
+        }
+    }
+
+    /// What happened. The order is that of the happenings; [`SessionEvent::Closed`] is the last one. Then
+    /// [`Session::poll_transmit`] again.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         if self.flags.take(Flags::PROBE_WANTED) {
             return Some(SessionEvent::ProbeWanted);

@@ -57,9 +57,9 @@ pub enum Incoming<'a> {
 pub enum Control {
     /// Server: the handshake, [`Session::open_packet`](super::Session::open_packet).
     Open,
-    /// Server: `2`. Goes with the data.
+    /// Server: `2`, among the data; on polling only while a GET waits for it.
     Ping,
-    /// Client: `3`. Goes with the data.
+    /// Client: `3`, among the data; on polling only while a POST may take it.
     Pong,
     /// Client: `2probe`, on the WebSocket that is tried.
     Probe,
