@@ -25,5 +25,6 @@ mod adapter;
 mod app;
 mod pair;
 mod socket;
+mod socket_properties;
 mod socket_vectors;
 mod tree;
