@@ -16,6 +16,7 @@ mod http_refusals;
 mod json;
 mod pair;
 mod socket;
+mod socket_properties;
 mod socket_vectors;
 mod tree;
 mod wire;

@@ -58,8 +58,12 @@ fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
                 assert!(!client && connection.joining(namespace.into(), last));
             }
             Ok(Incoming::Event { socket, attachments, .. } | Incoming::Ack { socket, attachments, .. }) => {
-                assert!(connection.namespace_of(socket).is_some() && (client || connection.is_joined(socket)));
-                assert!(attachments.len() <= 4 && attachments.iter().map(|data| data.len()).sum::<usize>() <= 64);
+                assert!(
+                    connection.namespace_of(socket).is_some() && (client || connection.is_joined(socket))
+                );
+                assert!(
+                    attachments.len() <= 4 && attachments.iter().map(|data| data.len()).sum::<usize>() <= 64
+                );
             }
             Ok(_) => {}
         }
