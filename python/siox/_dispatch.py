@@ -142,13 +142,12 @@ class Dispatcher:
     ) -> None:
         """Call the handler of an event. The way nearly every event takes; `_route` is the long one."""
         own = socket._own
-        entries = socket.namespace._events.entries
-        if own is None:
-            listener = entries.get(name)  # type: ignore[arg-type]
-        elif own.simple and name not in entries:
-            listener = own.listeners.entries.get(name)  # type: ignore[arg-type]
-        else:
-            listener = None
+        listener = socket.namespace._events.entries.get(name)  # type: ignore[arg-type]
+        if own is not None:
+            if not own.simple:
+                listener = None
+            elif (mine := own.listeners.entries.get(name)) is not None:  # type: ignore[arg-type]
+                listener = mine if listener is None else None
         if type(listener) is not Listener or not listener.direct:
             self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
             return

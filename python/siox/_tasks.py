@@ -41,57 +41,48 @@ if sys.version_info >= (3, 12):
         return start
 
 
-class _Capture:
-    """Stands for `loop.call_soon` while one Task is built, and keeps the Task's first step."""
-
-    __slots__ = ("_call_soon", "context", "step")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._call_soon: Callable[..., Any] = loop.call_soon
-        self.context: contextvars.Context | None = None
-        self.step: Callable[[], object] | None = None
-
-    def __call__(self, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
-        # A finalizer may run, and call, in between: only the Task passes our context.
-        if context is not None and context is self.context and not args:
-            self.step = callback
-            return None
-        return self._call_soon(callback, *args, context=context)
-
-
 def _capturing_starter(loop: asyncio.AbstractEventLoop) -> StartTask:
     attributes = getattr(loop, "__dict__", None)
     if attributes is None or "call_soon" in attributes:
         return loop.create_task
-    capture = _Capture(loop)
-    task_factory = loop.get_task_factory
+    call_soon, task_factory = loop.call_soon, loop.get_task_factory
+    task_class, copy_context, current_task = asyncio.Task, contextvars.copy_context, asyncio.current_task
+    expected: contextvars.Context | None = None
+    step: Callable[..., object] | None = None
+
+    def capture(
+        callback: Callable[..., object], *values: Any, context: contextvars.Context | None = None
+    ) -> Any:
+        """Stand for `loop.call_soon` while a Task is built, and keep that Task's first step."""
+        nonlocal step
+        # A finalizer may run, and call, in between: only the Task passes our context.
+        if context is None or context is not expected or values:
+            return call_soon(callback, *values, context=context)
+        step = callback
+        return None
 
     def start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        nonlocal expected, step
         if task_factory() is not None:
             return loop.create_task(coroutine)
-        context = capture.context = contextvars.copy_context()
+        context = expected = copy_context()
         attributes["call_soon"] = capture
         try:
-            task = asyncio.Task(coroutine, loop=loop, context=context)
+            task = task_class(coroutine, loop=loop, context=context)
         finally:
             del attributes["call_soon"]
-            step, capture.step, capture.context = capture.step, None, None
-        if step is not None:
-            _run_step(loop, context, step)
+            first, step, expected = step, None, None
+        if first is None:
+            return task
+        current = current_task(loop)
+        if current is None:
+            context.run(first)
+            return task
+        _leave_task(loop, current)
+        try:
+            context.run(first)
+        finally:
+            _enter_task(loop, current)
         return task
 
     return start
-
-
-def _run_step(
-    loop: asyncio.AbstractEventLoop, context: contextvars.Context, step: Callable[[], object]
-) -> None:
-    current = asyncio.current_task(loop)
-    if current is None:
-        context.run(step)
-        return
-    _leave_task(loop, current)
-    try:
-        context.run(step)
-    finally:
-        _enter_task(loop, current)

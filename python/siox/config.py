@@ -195,7 +195,7 @@ def _cors_of_engine(cors: Cors | None) -> dict[str, Any] | None:
     return {
         "origins": cors.origins if cors.origins == "*" else list(cors.origins),
         "methods": list(cors.methods),
-        "allowed_headers": list(cors.allowed_headers),
+        "allowed_headers": list(cors.allowed_headers) or None,
         "exposed_headers": list(cors.exposed_headers),
         "credentials": cors.credentials,
         "max_age": cors.max_age,
