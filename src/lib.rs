@@ -14,5 +14,7 @@ pub mod adapter;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;
+// Python's arguments come as values of our own.
 #[cfg(feature = "python")]
+#[allow(clippy::needless_pass_by_value)]
 mod python;

@@ -9,7 +9,7 @@ use super::keys::{RequestKey, SessionKey, Wire};
 use super::link::{LinkKind, Outgoing};
 use super::log::LogKind;
 use super::outbox::Outbox;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, HandshakeInfo, SessionEntry};
 use crate::proto::Side;
 use crate::proto::engine::{
@@ -39,7 +39,7 @@ pub struct ParkedRequest {
 
 impl Reactor {
     /// One whole request, from whichever driver.
-    pub(super) fn handle_request(&mut self, wire: Wire, head: Head, body: Bytes, now: Instant) {
+    pub(super) fn handle_request(&mut self, wire: Wire, head: Head, body: &Bytes, now: Instant) {
         if !self.is_ours(head.path()) {
             self.answer_foreign(wire, &head, now);
             return;
@@ -57,7 +57,7 @@ impl Reactor {
         match self.admit(wire, &head, now) {
             Ok((Admission::Open(kind), _)) => self.begin_handshake(wire, kind, head, now),
             Ok((Admission::Poll, Some(session))) => self.handle_poll(session, wire, now),
-            Ok((Admission::Post, Some(session))) => self.handle_post(session, wire, &body, now),
+            Ok((Admission::Post, Some(session))) => self.handle_post(session, wire, body, now),
             Ok((Admission::Probe, Some(session))) => self.handle_probe(session, wire, &head, now),
             Ok((_, None)) => self.refuse(wire, &head, &HandshakeError::UnknownSid, now),
             Err(error) => self.refuse(wire, &head, &error, now),
@@ -147,7 +147,7 @@ impl Reactor {
             self.refuse(wire, &head, &refusal, now);
             return;
         }
-        let Some(sid) = self.new_sid() else {
+        let Some(sid) = new_sid() else {
             self.refuse(wire, &head, &BadRequest::Middleware.into(), now);
             return;
         };

@@ -148,11 +148,7 @@ impl Reactor {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = limits::READ_BUDGET;
-        loop {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.wants_input())
-            else {
-                break;
-            };
+        while let Some(connection) = self.connections.get_mut(key).filter(|entry| entry.wants_input()) {
             let more = connection.read_closed;
             match connection.stream.read(&mut buffer) {
                 Ok(0) => {
@@ -235,7 +231,7 @@ impl Reactor {
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
                     self.handle_stream_head(key, head, expects_continue, has_body, now);
                 }
-                Ok(Some(RequestEvent::Body(body))) => self.handle_stream_body(key, body.into(), now),
+                Ok(Some(RequestEvent::Body(body))) => self.handle_stream_body(key, &body.into(), now),
                 Err(error) => {
                     self.request_broken(key, &error, now);
                     break;
@@ -263,7 +259,7 @@ impl Reactor {
             head: None,
         }));
         if !has_body {
-            self.handle_request(Wire::Stream(key), head, Bytes::new(), now);
+            self.handle_request(Wire::Stream(key), head, &Bytes::new(), now);
             return;
         }
         if let Err(refusal) = self.begin_post(Wire::Stream(key), &head, now) {
@@ -282,7 +278,7 @@ impl Reactor {
         }
     }
 
-    fn handle_stream_body(&mut self, key: ConnectionKey, body: Bytes, now: Instant) {
+    fn handle_stream_body(&mut self, key: ConnectionKey, body: &Bytes, now: Instant) {
         let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
         if let Some(head) = exchange.and_then(|exchange| exchange.head.take()) {
             self.handle_request(Wire::Stream(key), *head, body, now);

@@ -130,7 +130,7 @@ impl Reactor {
             self.respond(wire, refusal, now);
             return key;
         }
-        self.handle_request(wire, opening.head, opening.body, now);
+        self.handle_request(wire, opening.head, &opening.body, now);
         key
     }
 

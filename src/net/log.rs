@@ -3,6 +3,7 @@
 use super::event::{Event, Level};
 use super::reactor::Reactor;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -47,7 +48,8 @@ impl Seldom {
             return None;
         }
         if said.kept_back > 0 {
-            line.push_str(&format!(" ({} more like it)", said.kept_back));
+            // Writing to a String cannot fail.
+            let _ = write!(line, " ({} more like it)", said.kept_back);
         }
         *said = Said { at: Some(now), kept_back: 0 };
         Some(line)

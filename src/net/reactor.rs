@@ -324,8 +324,8 @@ impl Reactor {
     /// Connections that wait for a request have nothing to wait for any more.
     pub(super) fn end_idle_connections(&mut self, now: Instant) {
         for key in self.connections.keys() {
-            let idle = |entry: &&Connection| entry.session.is_none() && entry.exchange.is_none();
-            if self.connections.get(key).filter(idle).is_some() {
+            let idle = |entry: &Connection| entry.session.is_none() && entry.exchange.is_none();
+            if self.connections.get(key).is_some_and(idle) {
                 self.connection_lost(key, None, now);
             }
         }
@@ -486,12 +486,6 @@ impl Reactor {
     }
 
     /// A fresh id; None when the system has no randomness to give.
-    pub(super) fn new_sid(&mut self) -> Option<Sid> {
-        let mut random = [0; RANDOM_BYTES];
-        getrandom::fill(&mut random).ok()?;
-        Some(Sid::from_random(random))
-    }
-
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.ready.is_empty() || self.accepting || !self.over_limit.is_empty() {
@@ -543,6 +537,13 @@ impl Reactor {
     pub fn request(&self, key: super::keys::RequestKey) -> Option<&ParkedRequest> {
         self.requests.get(key)
     }
+}
+
+/// A fresh id; None when the system has no randomness to give.
+pub(super) fn new_sid() -> Option<Sid> {
+    let mut random = [0; RANDOM_BYTES];
+    getrandom::fill(&mut random).ok()?;
+    Some(Sid::from_random(random))
 }
 
 /// Errors of `accept` that concern the connection that was not accepted, and no other.

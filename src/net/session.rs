@@ -103,7 +103,7 @@ impl Reactor {
             Ok(packet) => self.handle_packet(key, TransportKind::WebSocket, packet, now),
             Err(error) => {
                 self.with_session(key, |entry| {
-                    entry.engine.handle_packet_error(TransportKind::WebSocket, error)
+                    entry.engine.handle_packet_error(TransportKind::WebSocket, error);
                 });
             }
         }

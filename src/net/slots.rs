@@ -59,14 +59,14 @@ struct Slot<E> {
 
 /// A table of entries; `T` is the name that its keys bear.
 pub struct Slots<T, E = T> {
-    slots: Vec<Slot<E>>,
+    table: Vec<Slot<E>>,
     free: Vec<u32>,
-    table: PhantomData<fn() -> T>,
+    name: PhantomData<fn() -> T>,
 }
 
 impl<T, E> Default for Slots<T, E> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), table: PhantomData }
+        Self { table: Vec::new(), free: Vec::new(), name: PhantomData }
     }
 }
 
@@ -74,12 +74,12 @@ impl<T, E> Slots<T, E> {
     /// Adds an entry made from its own key.
     pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> E) -> Key<T> {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, entry: None });
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            self.table.push(Slot { generation: 0, entry: None });
+            u32::try_from(self.table.len() - 1).unwrap_or(u32::MAX)
         });
-        let generation = self.slots.get(index as usize).map_or(0, |slot| slot.generation);
+        let generation = self.table.get(index as usize).map_or(0, |slot| slot.generation);
         let key = Key { index, generation, table: PhantomData };
-        if let Some(slot) = self.slots.get_mut(index as usize) {
+        if let Some(slot) = self.table.get_mut(index as usize) {
             slot.entry = Some(make(key));
         }
         key
@@ -92,19 +92,19 @@ impl<T, E> Slots<T, E> {
 
     /// The entry, unless it is gone.
     pub fn get(&self, key: Key<T>) -> Option<&E> {
-        let slot = self.slots.get(key.index())?;
+        let slot = self.table.get(key.index())?;
         if slot.generation == key.generation { slot.entry.as_ref() } else { None }
     }
 
     /// The entry, unless it is gone.
     pub fn get_mut(&mut self, key: Key<T>) -> Option<&mut E> {
-        let slot = self.slots.get_mut(key.index())?;
+        let slot = self.table.get_mut(key.index())?;
         if slot.generation == key.generation { slot.entry.as_mut() } else { None }
     }
 
     /// Takes the entry out; its key names nothing from here on.
     pub fn remove(&mut self, key: Key<T>) -> Option<E> {
-        let slot = self.slots.get_mut(key.index())?;
+        let slot = self.table.get_mut(key.index())?;
         if slot.generation != key.generation {
             return None;
         }
@@ -116,7 +116,7 @@ impl<T, E> Slots<T, E> {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.table.len() - self.free.len()
     }
 
     /// Whether there is none.
@@ -126,7 +126,7 @@ impl<T, E> Slots<T, E> {
 
     /// The keys of all entries, in no order of meaning.
     pub fn keys(&self) -> Vec<Key<T>> {
-        let live = self.slots.iter().enumerate().filter(|(_, slot)| slot.entry.is_some());
+        let live = self.table.iter().enumerate().filter(|(_, slot)| slot.entry.is_some());
         live.map(|(index, slot)| Key {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             generation: slot.generation,

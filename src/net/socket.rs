@@ -2,7 +2,7 @@
 
 use super::event::{Event, Level};
 use super::keys::{SessionKey, SocketKey, Wire};
-use super::reactor::Reactor;
+use super::reactor::{Reactor, new_sid};
 use super::session::Carrier;
 use super::trace::Flow;
 use crate::proto::engine::CloseReason;
@@ -83,7 +83,7 @@ impl Reactor {
     }
 
     fn handle_connect(&mut self, session: SessionKey, namespace: &str, auth: Option<&str>) {
-        let Some(sid) = self.new_sid() else { return };
+        let Some(sid) = new_sid() else { return };
         let namespace = self.names.get(namespace).cloned().unwrap_or_else(|| Arc::from(namespace));
         let socket = self.sockets.insert(SocketEntry {
             session,

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-const LEVELS: usize = 4;
+const LEVELS: u32 = 4;
 const SLOTS: u64 = 64;
 const SLOT_BITS: u32 = 6;
 
@@ -16,14 +16,19 @@ pub struct Timers<K> {
     /// All ticks below this one have fired.
     tick: u64,
     levels: Vec<Vec<Vec<(u64, K)>>>,
-    occupied: [u64; LEVELS],
+    occupied: [u64; LEVELS as usize],
 }
 
 impl<K: Copy> Timers<K> {
     /// An empty wheel whose first tick is `start`.
     pub fn new(start: Instant) -> Self {
         let level = || (0..SLOTS).map(|_| Vec::new()).collect();
-        Self { start, tick: 0, levels: (0..LEVELS).map(|_| level()).collect(), occupied: [0; LEVELS] }
+        Self {
+            start,
+            tick: 0,
+            levels: (0..LEVELS).map(|_| level()).collect(),
+            occupied: [0; LEVELS as usize],
+        }
     }
 
     /// Fires `key` at the first tick that is not before `deadline`.
@@ -35,14 +40,15 @@ impl<K: Copy> Timers<K> {
 
     fn file(&mut self, tick: u64, key: K) {
         let distance = tick ^ self.tick;
-        let level = (63 - (distance | 1).leading_zeros()) / SLOT_BITS;
-        let level = (level as usize).min(LEVELS - 1);
-        let reach = self.tick.saturating_add((SLOTS - 1) << (SLOT_BITS * (LEVELS as u32 - 1)));
-        let slot = (tick.min(reach) >> (SLOT_BITS * level as u32)) % SLOTS;
-        if let Some(entries) = self.levels.get_mut(level).and_then(|slots| slots.get_mut(slot as usize)) {
+        let level = ((distance | 1).ilog2() / SLOT_BITS).min(LEVELS - 1);
+        let reach = self.tick.saturating_add((SLOTS - 1) << (SLOT_BITS * (LEVELS - 1)));
+        let slot = (tick.min(reach) >> (SLOT_BITS * level)) % SLOTS;
+        if let Some(entries) =
+            self.levels.get_mut(level as usize).and_then(|slots| slots.get_mut(slot as usize))
+        {
             entries.push((tick, key));
         }
-        if let Some(occupied) = self.occupied.get_mut(level) {
+        if let Some(occupied) = self.occupied.get_mut(level as usize) {
             *occupied |= 1 << slot;
         }
     }

@@ -81,7 +81,12 @@ impl Engine {
     }
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
-    fn send_packet(slf: &Bound<'_, Self>, socket: SocketKey, packet: Encoded, volatile: bool) -> PyResult<bool> {
+    fn send_packet(
+        slf: &Bound<'_, Self>,
+        socket: SocketKey,
+        packet: Encoded,
+        volatile: bool,
+    ) -> PyResult<bool> {
         let this = slf.get();
         if !this.core.is_owner() {
             this.core.submit(Command::Send { socket, packet, volatile }, this.now());

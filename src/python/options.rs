@@ -109,9 +109,9 @@ fn session(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<SessionConfi
 }
 
 fn connection(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<ConnectionLimits> {
-    let mut connection = ConnectionLimits::default();
-    connection.max_attachments_size =
+    let max_attachments_size =
         options.max_http_buffer_size.saturating_mul(limits::MAX_ATTACHMENTS_SIZE_FACTOR);
+    let mut connection = ConnectionLimits { max_attachments_size, ..ConnectionLimits::default() };
     set(dict, "max_attachments", &mut connection.max_attachments)?;
     Ok(connection)
 }
