@@ -149,7 +149,8 @@ impl Reactor {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = limits::READ_BUDGET;
         loop {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.wants_input())
+            let Some(connection) =
+                self.connections.get_mut(key).filter(|connection| connection.wants_input())
             else {
                 break;
             };
