@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// A timeout is put off by this much while the peer's bytes are unread.
 const UNREAD_DELAY: Duration = Duration::from_millis(10);
 
+/// What a person can do about a message that is too large.
+pub(super) const TOO_BIG_HINT: &str = ": raise the option max_http_buffer_size if such messages are expected";
+
 /// What is kept of the request that opened a session; read when somebody asks for it.
 #[derive(Debug)]
 pub struct HandshakeInfo {
@@ -227,7 +230,7 @@ impl Reactor {
         if is_breach(reason) {
             self.stats.protocol_errors += 1;
             let what = details.as_deref().unwrap_or_default();
-            let line = format!("session {:?} closed ({reason}): {what}", entry.sid);
+            let line = format!("session {:?} closed ({reason}): {what}{}", entry.sid, hint(reason));
             self.log(Level::Warning, line);
         }
         for socket in entry.sockets.tokens() {
@@ -337,6 +340,14 @@ fn is_breach(reason: CloseReason) -> bool {
         CloseReason::ParseError(_) => true,
         CloseReason::TransportError(fault) => !matches!(fault, Io | GetAborted | PostAborted),
         _ => false,
+    }
+}
+
+/// What a person can do about it.
+fn hint(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::TransportError(TransportFault::MessageTooBig { .. }) => TOO_BIG_HINT,
+        _ => "",
     }
 }
 
