@@ -10,7 +10,7 @@ use super::link::{LinkKind, Outgoing};
 use super::log::LogKind;
 use super::outbox::Outbox;
 use super::reactor::{Reactor, new_sid};
-use super::session::{Carrier, HandshakeInfo, SessionEntry};
+use super::session::{Carrier, HandshakeInfo, SessionEntry, TOO_BIG_HINT};
 use crate::proto::Side;
 use crate::proto::engine::{
     Admission, BadRequest, HandshakeError, Query, Request, Session, SessionInfo, TransportKind, verify,
@@ -97,9 +97,7 @@ impl Reactor {
 
     fn is_websocket(&self, wire: Wire, head: &Head) -> bool {
         match wire {
-            Wire::Stream(_) => {
-                head.header("upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
-            }
+            Wire::Stream(_) => head.has_token("upgrade", "websocket"),
             Wire::Link(key) => self.links.get(key).is_some_and(|link| link.kind == LinkKind::WebSocket),
         }
     }
@@ -180,6 +178,7 @@ impl Reactor {
             watched: false,
             over_limit: None,
             paused: false,
+            held_post: None,
         });
         self.sids.insert(sid, key);
         self.stats.sessions_opened += 1;
@@ -218,7 +217,10 @@ impl Reactor {
                 self.notify_link(key);
             }
             Wire::Stream(key) => {
-                let upgrade = handshake::check(head).map_err(|_| BadRequest::Upgrade)?;
+                let upgrade = handshake::check(head).map_err(|error| {
+                    self.log_seldom(LogKind::Refused, format!("a websocket was refused: {error}"), self.now);
+                    BadRequest::Upgrade
+                })?;
                 let headers = self.cors_headers(wire);
                 let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
                 upgrade.encode(&mut connection.out, &headers);
@@ -381,7 +383,7 @@ impl Reactor {
     }
 
     /// Remembers the Origin of a request whose response depends on it.
-    fn set_origin(&mut self, wire: Wire, head: &Head) {
+    pub(super) fn set_origin(&mut self, wire: Wire, head: &Head) {
         if !self.options.cors_enabled() {
             return;
         }
@@ -429,9 +431,7 @@ impl Reactor {
     /// A request that was no HTTP, or more than is allowed.
     pub(super) fn log_request_broken(&mut self, error: &HttpError, now: Instant) {
         let hint = match error {
-            HttpError::BodyTooLarge { .. } => {
-                ": raise the option max_http_buffer_size if such messages are expected"
-            }
+            HttpError::BodyTooLarge { .. } => TOO_BIG_HINT,
             HttpError::FirstByte(0x16) => ": a client speaks TLS to this plain port",
             _ => "",
         };

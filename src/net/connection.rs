@@ -258,6 +258,7 @@ impl Reactor {
             origin: None,
             head: None,
         }));
+        self.set_origin(Wire::Stream(key), &head);
         if !has_body {
             self.handle_request(Wire::Stream(key), head, &Bytes::new(), now);
             return;
@@ -286,8 +287,11 @@ impl Reactor {
     }
 
     fn request_broken(&mut self, key: ConnectionKey, error: &HttpError, now: Instant) {
-        let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.take());
-        let session = exchange.and_then(|exchange| exchange.session);
+        let exchange = self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
+        let session = exchange.and_then(|exchange| {
+            exchange.head = None;
+            exchange.session.take()
+        });
         self.log_request_broken(error, now);
         if let Some(session) = session {
             self.post_failed(session, error, now);

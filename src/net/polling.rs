@@ -48,6 +48,10 @@ impl Reactor {
 
     /// The body of a POST: packets, one after the other.
     pub(super) fn handle_post(&mut self, key: SessionKey, wire: Wire, body: &Bytes, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(key).filter(|entry| entry.paused) {
+            entry.held_post = Some(Box::new((wire, body.clone())));
+            return;
+        }
         match std::str::from_utf8(body) {
             Ok(text) => self.handle_payload(key, text, now),
             Err(_) => self.polling_error(key, PacketError::NotUtf8),

@@ -78,8 +78,10 @@ pub struct SessionEntry {
     pub watched: bool,
     /// The turn in which its outbox passed the limit.
     pub over_limit: Option<u64>,
-    /// Its connection is not read until its handlers catch up.
+    /// What it sends is not read until its handlers catch up.
     pub paused: bool,
+    /// A payload that came meanwhile: its client sends no other before this is answered.
+    pub held_post: Option<Box<(Wire, Bytes)>>,
 }
 
 impl SessionEntry {
@@ -289,8 +291,12 @@ impl Reactor {
         if let Carrier::WebSocket(Wire::Stream(connection)) = entry.carrier
             && let Some(entry) = self.connections.get_mut(connection)
         {
-            entry.paused = paused;
+            (entry.paused, entry.deadline) = (paused, None);
             self.make_ready(connection);
+        }
+        let held = self.sessions.get_mut(key).and_then(|entry| entry.held_post.take_if(|_| !paused));
+        if let Some(held) = held {
+            self.handle_post(key, held.0, &held.1, now);
         }
         self.arm_session(key);
     }
