@@ -41,6 +41,8 @@ pub const MAX_NAMESPACES: usize = 100;
 pub const MAX_NAMESPACE_NAME: usize = 1024;
 /// Nesting of JSON arrays and objects: deeper than any real message, shallow enough for any stack.
 pub const MAX_JSON_DEPTH: usize = 256;
+/// Encodings that run within each other, because a `default` function or a property encodes: a mistake beyond two.
+pub const MAX_NESTED_ENCODINGS: usize = 8;
 
 /// Largest head of an HTTP request, bytes (Node's `maxHeaderSize`).
 pub const MAX_REQUEST_HEAD: usize = 16 * 1024;

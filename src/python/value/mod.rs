@@ -3,12 +3,14 @@
 //! What each kind of object becomes: `design.md`, section 1, "Values out" and "Values in".
 
 mod attachment;
+mod class;
 mod convert;
 mod fault;
 mod ffi;
 mod key;
 mod keys;
 mod read;
+mod record;
 mod sink;
 mod write;
 

@@ -4,11 +4,12 @@ use super::fault::{Cause, Fault, Step, type_name};
 use super::ffi::{self, Exact, Members};
 use super::{convert, key};
 use crate::proto::json;
-use crate::proto::limits::MAX_JSON_DEPTH;
+use crate::proto::limits::{MAX_JSON_DEPTH, MAX_NESTED_ENCODINGS};
 use bytes::Bytes;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use std::cell::Cell;
 
 /// How objects are written.
 #[derive(Debug, Default)]
@@ -72,6 +73,7 @@ impl<'py> Encoder<'_, 'py> {
         attachments: &mut Vec<Bytes>,
         write: impl FnOnce(&mut Encoder<'_, 'py>) -> Written,
     ) -> PyResult<()> {
+        let _running = Running::start()?;
         let (out_len, attachments_len) = (out.len(), attachments.len());
         let default = options.default.as_ref().map(|default| default.bind(py));
         let mut encoder = Encoder { py, default, out, attachments, depth_left: MAX_JSON_DEPTH };
@@ -256,6 +258,31 @@ impl<'py> Encoder<'_, 'py> {
     /// Leaves it.
     pub(super) fn ascend(&mut self) {
         self.depth_left += 1;
+    }
+}
+
+thread_local! {
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// An encoding under way on this thread. Python code that it calls may encode in its turn, each time with a stack
+/// as deep as values may nest, which Python's own limit knows nothing of.
+struct Running;
+
+impl Running {
+    fn start() -> PyResult<Self> {
+        let running = RUNNING.get();
+        if running >= MAX_NESTED_ENCODINGS {
+            return Err(PyRecursionError::new_err("encoding within encoding, too often"));
+        }
+        RUNNING.set(running + 1);
+        Ok(Self)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.set(RUNNING.get().saturating_sub(1));
     }
 }
 
