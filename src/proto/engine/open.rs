@@ -209,7 +209,7 @@ mod tests {
         OpenPacket {
             sid: Cow::Borrowed("abcdefghijklmnopqrst"),
             upgrades: [TransportKind::WebSocket].into_iter().collect(),
-            ping_interval: Duration::from_millis(25_000),
+            ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_millis(1_500),
             max_payload: Some(1_000_000),
         }

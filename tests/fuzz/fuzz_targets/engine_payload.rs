@@ -21,7 +21,9 @@ fuzz_target!(|body: &[u8]| {
     for mut session in [server, Session::client(TransportKind::Polling)] {
         for packet in &packets {
             match packet {
-                Ok(packet) => drop(session.handle_packet(TransportKind::Polling, packet.clone(), &config, now)),
+                Ok(packet) => {
+                    drop(session.handle_packet(TransportKind::Polling, packet.clone(), &config, now))
+                }
                 Err(error) => session.handle_packet_error(TransportKind::Polling, *error),
             }
             while session.poll_transmit().is_some() || session.poll_event().is_some() {}

@@ -18,7 +18,7 @@ fn reasons(pair: &mut Pair) -> (Option<&'static str>, Option<&'static str>) {
 /// A polling pair whose client has no GET under way: its next one is held back.
 fn without_a_get() -> Pair {
     let mut pair = Pair::polling();
-    pair.server_sends(text("answers the poll"));
+    pair.server_sends(&text("answers the poll"));
     pair.deliver(1);
     assert!(!pair.server().session.has_get() && pair.client.session.has_get());
     pair
@@ -40,8 +40,8 @@ fn what_was_sent_before_a_close_arrives_before_it() {
     for transport in [POLLING, WEBSOCKET] {
         let mut pair = Pair::open(transport, no_upgrades());
         pair.lazy = true;
-        pair.server_sends(text("last"));
-        pair.server_sends(text("words"));
+        pair.server_sends(&text("last"));
+        pair.server_sends(&text("words"));
         pair.server_closes();
         pair.lazy = false;
         pair.settle();
@@ -54,7 +54,7 @@ fn what_was_sent_before_a_close_arrives_before_it() {
 fn a_server_without_a_waiting_poll_closes_with_the_next_one() {
     let mut pair = without_a_get();
     pair.lazy = true;
-    pair.server_sends(text("kept"));
+    pair.server_sends(&text("kept"));
     pair.server_closes();
     assert!(!pair.server().session.is_open() && !pair.server().session.is_closed());
     pair.now += seconds(29);
@@ -109,8 +109,8 @@ fn a_client_closes_by_a_post_and_its_poll_ends_with_a_noop() {
 #[test]
 fn a_client_closes_after_the_post_that_is_under_way() {
     let mut pair = Pair::polling();
-    pair.client_sends(text("first"));
-    pair.client_sends(text("second"));
+    pair.client_sends(&text("first"));
+    pair.client_sends(&text("second"));
     pair.client_closes();
     pair.settle();
     assert_eq!(pair.server().received, [text("first"), text("second")]);
@@ -126,7 +126,7 @@ fn a_websocket_is_closed_by_a_frame_from_either_side() {
     assert_eq!(reasons(&mut pair), (Some("forced close"), Some("transport close")));
 
     let mut pair = Pair::websocket();
-    pair.client_sends(text("last"));
+    pair.client_sends(&text("last"));
     pair.client_closes();
     pair.settle();
     assert_eq!(pair.server().received, [text("last")]);
@@ -322,7 +322,7 @@ fn cut(steps: usize, transport: TransportKind) -> Pair {
 fn a_client_that_closes_at_any_step_of_an_upgrade_ends_both() {
     for steps in 2..=STEPS.len() {
         let mut pair = cut(steps, POLLING);
-        pair.client_sends(text("last"));
+        pair.client_sends(&text("last"));
         pair.client_closes();
         pair.advance(seconds(15));
         assert_eq!(reasons(&mut pair), (Some("transport close"), Some("forced close")), "after {steps}");
@@ -335,7 +335,7 @@ fn a_client_that_closes_at_any_step_of_an_upgrade_ends_both() {
 fn a_server_that_closes_at_any_step_of_an_upgrade_ends_both() {
     for steps in 1..=STEPS.len() {
         let mut pair = cut(steps, POLLING);
-        pair.server_sends(text("last"));
+        pair.server_sends(&text("last"));
         pair.server_closes();
         pair.advance(seconds(31));
         assert_eq!(reasons(&mut pair), (Some("forced close"), Some("transport close")), "after {steps}");

@@ -42,7 +42,7 @@ fn pings_below_a_second_are_kept() {
 fn a_silent_client_is_lost_after_interval_and_timeout() {
     for mut pair in pairs() {
         pair.client_stalled = true;
-        pair.advance(seconds(45) - MILLI);
+        pair.advance(Duration::from_millis(44_999));
         assert!(pair.server().session.is_open());
         pair.advance(MILLI);
         assert_eq!(pair.server().session.close_reason(), Some(CloseReason::PingTimeout));
@@ -54,7 +54,7 @@ fn a_silent_client_is_lost_after_interval_and_timeout() {
 fn a_silent_server_is_lost_after_interval_and_timeout() {
     for mut pair in pairs() {
         pair.server().session.abort(CloseReason::ForcedClose);
-        pair.advance(seconds(45) - MILLI);
+        pair.advance(Duration::from_millis(44_999));
         assert!(pair.client.session.is_open());
         assert!(
             !pair.client.session.is_overdue(pair.now) && pair.client.session.is_overdue(pair.now + MILLI)
@@ -69,12 +69,12 @@ fn messages_do_not_put_off_a_deadline() {
     let mut pair = Pair::websocket();
     pair.client_stalled = true;
     for _ in 0..44 {
-        pair.client_sends(text("here"));
-        pair.server_sends(text("there"));
+        pair.client_sends(&text("here"));
+        pair.server_sends(&text("there"));
         pair.advance(seconds(1));
     }
     assert!(pair.server().session.is_open() && pair.client.session.is_open());
-    pair.client_sends(text("here"));
+    pair.client_sends(&text("here"));
     pair.advance(seconds(1));
     assert_eq!(pair.server().close_reason(), Some("ping timeout"));
     assert_eq!(pair.client.close_reason(), Some("ping timeout"));
@@ -130,6 +130,15 @@ fn after_a_stalled_loop_a_late_ping_still_gives_the_full_time() {
     session.handle_timeout(&config, now);
     assert_eq!(session.poll_transmit().unwrap().packet, Control::Ping);
     assert_eq!(session.poll_timeout(), Some(now + seconds(20)));
+}
+
+#[test]
+fn a_timer_that_is_a_little_late_does_not_lengthen_the_pong_s_time() {
+    let mut pair = Pair::websocket();
+    let (config, now) = (pair.config.clone(), pair.now);
+    let session = &mut pair.server().session;
+    session.handle_timeout(&config, now + seconds(25) + 5 * MILLI);
+    assert_eq!(session.poll_timeout(), Some(now + seconds(45)));
 }
 
 #[test]

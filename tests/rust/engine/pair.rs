@@ -2,9 +2,9 @@
 //! deliver in order and when they are told to, on a virtual clock.
 
 use siox::proto::engine::{
-    Admission, CloseCause, Control, HandshakeError, Incoming, Packet, PayloadWriter, Query, Request, Session,
-    SessionConfig, SessionEvent, SessionInfo, Transmit, TransportFault, TransportKind, Transports, packet,
-    payload, verify,
+    Admission, CloseCause, CloseReason, Control, HandshakeError, Incoming, Packet, PayloadWriter, Query,
+    Request, RequestRefused, Session, SessionConfig, SessionEvent, SessionInfo, Transmit, TransportFault,
+    TransportKind, Transports, packet, payload, verify,
 };
 use siox::proto::limits;
 use siox::proto::sid::Sid;
@@ -148,7 +148,7 @@ impl End {
     }
 
     pub(super) fn close_reason(&self) -> Option<&'static str> {
-        self.session.close_reason().map(|reason| reason.as_str())
+        self.session.close_reason().map(CloseReason::as_str)
     }
 }
 
@@ -208,16 +208,16 @@ impl Pair {
 
     // -- what applications do
 
-    pub(super) fn server_sends(&mut self, message: Message) {
+    pub(super) fn server_sends(&mut self, message: &Message) {
         if let Some(end) = self.server.as_mut().filter(|end| end.session.is_open()) {
-            end.queue(&message);
+            end.queue(message);
             self.drive_server();
         }
     }
 
-    pub(super) fn client_sends(&mut self, message: Message) {
+    pub(super) fn client_sends(&mut self, message: &Message) {
         if self.client.session.is_open() {
-            self.client.queue(&message);
+            self.client.queue(message);
             self.drive_client();
         }
     }
@@ -257,8 +257,8 @@ impl Pair {
             Flight::PostAnswer { status } => self.client_posted(status),
             Flight::WsOpen { id } => self.server_ws_opens(id),
             Flight::WsOpened { id } => self.client_ws_opened(id),
-            Flight::WsUp { id, frame } => self.server_frame(id, frame),
-            Flight::WsDown { id, frame } => self.client_frame(id, frame),
+            Flight::WsUp { id, frame } => self.server_frame(id, &frame),
+            Flight::WsDown { id, frame } => self.client_frame(id, &frame),
         }
         true
     }
@@ -353,7 +353,7 @@ impl Pair {
     fn server_post_head(&mut self, content_type: Option<&'static str>) {
         let admitted = self.server_verify("transport=polling&sid=x", "POST", false);
         let refused = match admitted {
-            Ok(_) => self.server().session.begin_post(content_type).err().map(|refused| refused.status()),
+            Ok(_) => self.server().session.begin_post(content_type).err().map(RequestRefused::status),
             Err(error) => Some(error.status()),
         };
         if let Some(status) = refused {
@@ -399,12 +399,12 @@ impl Pair {
         }
     }
 
-    fn server_frame(&mut self, id: u32, frame: Frame) {
+    fn server_frame(&mut self, id: u32, frame: &Frame) {
         let (now, config) = (self.now, self.config.clone());
         let Some(end) = self.server.as_mut().filter(|end| end.ws == Some(id)) else {
             return;
         };
-        take_frame(end, &frame, &config, now);
+        take_frame(end, frame, &config, now);
         self.drive_server();
     }
 
@@ -434,10 +434,8 @@ impl Pair {
                 }
                 (_, Control::Noop) => {
                     let polls = end.session.transport() == TransportKind::Polling && !end.session.is_closed();
-                    let body = match polls && !end.outbox.is_empty() {
-                        true => end.take_payload(None),
-                        false => "6".to_owned(),
-                    };
+                    let has_data = polls && !end.outbox.is_empty();
+                    let body = if has_data { end.take_payload(None) } else { "6".to_owned() };
                     assert!(end.session.has_get(), "there is nothing to let go");
                     flights.push(Flight::GetAnswer { status: 200, body });
                     end.session.end_get();
@@ -524,9 +522,9 @@ impl Pair {
         self.drive_client();
     }
 
-    fn client_frame(&mut self, id: u32, frame: Frame) {
+    fn client_frame(&mut self, id: u32, frame: &Frame) {
         if self.client.ws == Some(id) {
-            take_frame(&mut self.client, &frame, &self.config, self.now);
+            take_frame(&mut self.client, frame, &self.config, self.now);
             self.drive_client();
         }
     }
@@ -552,11 +550,11 @@ impl Pair {
             end.session.begin_get(self.now).unwrap();
             flights.push(Flight::Get { sid: end.session.is_open() });
         }
-        if !end.session.has_post() {
-            if let Some(body) = end.goodbye.take() {
-                flights.push(Flight::PostHead { content_type: None });
-                flights.push(Flight::PostBody { body, forged: false });
-            }
+        if !end.session.has_post()
+            && let Some(body) = end.goodbye.take()
+        {
+            flights.push(Flight::PostHead { content_type: None });
+            flights.push(Flight::PostBody { body, forged: false });
         }
         for flight in flights {
             self.put(flight);

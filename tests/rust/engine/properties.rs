@@ -92,9 +92,9 @@ fn apply(pair: &mut Pair, op: &Op) {
     match op {
         Op::ServerSends(binary) => {
             let number = pair.server.as_ref().map_or(0, |end| end.sent.len());
-            pair.server_sends(message(number, *binary));
+            pair.server_sends(&message(number, *binary));
         }
-        Op::ClientSends(binary) => pair.client_sends(message(pair.client.sent.len(), *binary)),
+        Op::ClientSends(binary) => pair.client_sends(&message(pair.client.sent.len(), *binary)),
         Op::Deliver(channel) => {
             pair.deliver(*channel);
         }
@@ -114,7 +114,7 @@ fn apply(pair: &mut Pair, op: &Op) {
 fn harm(pair: &mut Pair, harm: &Harm) {
     let (now, config) = (pair.now, pair.config.clone());
     match harm {
-        Harm::Op(op) => return apply(pair, op),
+        Harm::Op(op) => apply(pair, op),
         Harm::ServerCloses => pair.server_closes(),
         Harm::ClientCloses => pair.client_closes(),
         Harm::Post(body) => {

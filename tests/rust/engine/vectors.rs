@@ -146,10 +146,10 @@ fn refused(error: &HandshakeError, is_upgrade: bool) -> Value {
         return json!({"status": 400, "content_type": "text/html", "body": error.upgrade_body()});
     }
     let body = error.json_body();
-    match body.is_empty() {
-        true => json!({"status": error.status(), "body": body}),
-        false => json!({"status": error.status(), "content_type": "application/json", "body": body}),
+    if body.is_empty() {
+        return json!({"status": error.status(), "body": body});
     }
+    json!({"status": error.status(), "content_type": "application/json", "body": body})
 }
 
 fn admit(vector: &Value, input: &Value, pair: Option<&Pair>) -> Result<Admission, HandshakeError> {
