@@ -301,8 +301,7 @@ class Server(Namespace):
 
     def _make_halves(self) -> tuple[_siox.Engine, Dispatcher]:
         # Made late: a forked worker must not share descriptors with its parent.
-        options = self.config.engine_options(virtual_clock=self._virtual_clock)
-        events = EngineEvents(self)
+        options, events = self._engine_options(), self._make_events()
         engine = _siox.Engine(options, events)
         dispatcher = Dispatcher(engine)
         events.event = dispatcher.event
@@ -310,6 +309,12 @@ class Server(Namespace):
         if options["trace"]:
             _print_traces()
         return self._halves
+
+    def _engine_options(self) -> _siox.EngineOptions:
+        return self.config.engine_options(virtual_clock=self._virtual_clock)
+
+    def _make_events(self) -> EngineEvents:
+        return EngineEvents(self)
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         attached = self._dispatcher.attached_to
@@ -354,10 +359,6 @@ class EngineEvents:
     def trace(self, layer: str, line: str) -> None:
         """A packet, where `SIOX_TRACE` asks for them."""
         logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
-
-    def bad_payload(self, socket: Socket, message: str) -> None:
-        """An event whose data cannot be read."""
-        self._server._dispatcher.bad_payload(socket, message)
 
 
 @contextlib.contextmanager
