@@ -69,8 +69,12 @@ class Events(Protocol):
         """A line at "debug", "info", "warning" or "error"."""
     def trace(self, layer: str, line: str, /) -> None:
         """A packet that came or went."""
+
+class RawEvents(Events, Protocol):
+    """What the engine calls with `raw_messages`."""
+
     def message(self, session: int, message: str | bytes, /) -> None:
-        """With `raw_messages` only: a message came."""
+        """A message of Engine.IO came."""
 
 class Engine:
     """One server's sessions, sockets and rooms.

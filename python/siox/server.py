@@ -57,8 +57,7 @@ class Server(Namespace):
 
     __slots__ = (
         "_admission",
-        "_dispatcher_made",
-        "_engine_made",
+        "_halves",
         "_links",
         "_namespaces",
         "_parents",
@@ -80,8 +79,7 @@ class Server(Namespace):
         self._namespaces: dict[str, Namespace] = {"/": self}
         self._parents: list[ParentNamespace] = []
         self._links: dict[int, Callable[[], None]] = {}
-        self._engine_made: _siox.Engine | None = None
-        self._dispatcher_made: Dispatcher | None = None
+        self._halves: tuple[_siox.Engine, Dispatcher] | None = None
         self._admission = Admission(self)
         self._virtual_clock = False
 
@@ -188,9 +186,9 @@ class Server(Namespace):
             UsageError: the server runs on another loop.
         """
         limit = check_timeout("timeout", timeout)
-        engine, dispatcher = self._engine_made, self._dispatcher_made
-        if engine is None or dispatcher is None or dispatcher.attached_to is None:
+        if self._halves is None or self._dispatcher.attached_to is None:
             return
+        engine, dispatcher = self._halves
         if dispatcher.attached_to is not asyncio.get_running_loop():
             raise UsageError("close the server on the event loop that it runs on")
         engine.close_listeners()
@@ -295,22 +293,28 @@ class Server(Namespace):
 
     @property
     def _engine(self) -> _siox.Engine:
-        engine = self._engine_made
-        if engine is None:
-            # Made late: a forked worker must not share descriptors with its parent.
-            options = self.config.engine_options(virtual_clock=self._virtual_clock)
-            events = EngineEvents(self)
-            engine = self._engine_made = _siox.Engine(options, events)
-            if options["trace"]:
-                _print_traces()
-        return engine
+        return (self._halves or self._make_halves())[0]
 
     @property
     def _dispatcher(self) -> Dispatcher:
-        dispatcher = self._dispatcher_made
-        if dispatcher is None:
-            dispatcher = self._dispatcher_made = Dispatcher(self._engine)
-        return dispatcher
+        return (self._halves or self._make_halves())[1]
+
+    def _make_halves(self) -> tuple[_siox.Engine, Dispatcher]:
+        # Made late: a forked worker must not share descriptors with its parent.
+        options, events = self._engine_options(), self._make_events()
+        engine = _siox.Engine(options, events)
+        dispatcher = Dispatcher(engine)
+        events.event = dispatcher.event
+        self._halves = engine, dispatcher
+        if options["trace"]:
+            _print_traces()
+        return self._halves
+
+    def _engine_options(self) -> _siox.EngineOptions:
+        return self.config.engine_options(virtual_clock=self._virtual_clock)
+
+    def _make_events(self) -> EngineEvents:
+        return EngineEvents(self)
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         attached = self._dispatcher.attached_to
@@ -330,7 +334,10 @@ class Server(Namespace):
 class EngineEvents:
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect")
+    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "event")
+
+    event: Callable[[Socket, str | int, tuple[Any, ...], int | None, int], None]
+    """An event came: the dispatcher's own method, since this is the way that every event takes."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -338,12 +345,6 @@ class EngineEvents:
         self.connect = server._admission.connect
         self.admit = server._admission.admit
         self.disconnect = server._admission.disconnect
-
-    def event(
-        self, socket: Socket, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int
-    ) -> None:
-        """An event came."""
-        self._server._dispatcher.event(socket, name, args, ack_id, size)
 
     def ready(self, link: int) -> None:
         """A link of the bytes driver has something to send."""
@@ -358,10 +359,6 @@ class EngineEvents:
     def trace(self, layer: str, line: str) -> None:
         """A packet, where `SIOX_TRACE` asks for them."""
         logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
-
-    def bad_payload(self, socket: Socket, message: str) -> None:
-        """An event whose data cannot be read."""
-        self._server._dispatcher.bad_payload(socket, message)
 
 
 @contextlib.contextmanager

@@ -10,36 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 import siox
-from siox import _siox
 from siox.server import EngineEvents
+
+if TYPE_CHECKING:
+    from siox._siox import EngineOptions
 
 
 class Echo(EngineEvents):
     """What the engine calls: every message goes back where it came from."""
 
-    def raw_open(self, session: int) -> None:
-        """A session is open."""
-
-    def raw_message(self, session: int, data: str | bytes) -> None:
+    def message(self, session: int, message: str | bytes) -> None:
         """A message of Engine.IO came."""
-        self._server._engine.raw_send(session, data)
-
-    def raw_close(self, session: int, reason: str) -> None:
-        """A session has ended."""
+        self._server._engine.send(session, message)
 
 
 class EngineServer(siox.Server):
     """A server without Socket.IO on top."""
 
-    @property
-    def _engine(self) -> Any:
-        if self._engine_made is None:
-            options: Any = {**self.config.engine_options(), "raw_messages": True}
-            self._engine_made = _siox.Engine(options, Echo(self))
-        return self._engine_made
+    def _engine_options(self) -> EngineOptions:
+        return {**super()._engine_options(), "raw_messages": True}
+
+    def _make_events(self) -> EngineEvents:
+        return Echo(self)
 
 
 io = EngineServer(path="/engine.io/", ping_interval=0.3, ping_timeout=0.2, cors="*")
