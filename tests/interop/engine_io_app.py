@@ -20,15 +20,9 @@ from siox.server import EngineEvents
 class Echo(EngineEvents):
     """What the engine calls: every message goes back where it came from."""
 
-    def raw_open(self, session: int) -> None:
-        """A session is open."""
-
-    def raw_message(self, session: int, data: str | bytes) -> None:
+    def message(self, session: int, data: str | bytes) -> None:
         """A message of Engine.IO came."""
-        self._server._engine.raw_send(session, data)
-
-    def raw_close(self, session: int, reason: str) -> None:
-        """A session has ended."""
+        self._server._engine.send(session, data)
 
 
 class EngineServer(siox.Server):
