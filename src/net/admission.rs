@@ -54,7 +54,11 @@ impl Reactor {
             self.respond(wire, response, now);
             return;
         }
-        match self.admit(wire, &head, now) {
+        let admitted = self.admit(wire, &head, now);
+        if !matches!(admitted, Ok((Admission::Post, _))) {
+            self.end_refused_post(&head);
+        }
+        match admitted {
             Ok((Admission::Open(kind), _)) => self.begin_handshake(wire, kind, head, now),
             Ok((Admission::Poll, Some(session))) => self.handle_poll(session, wire, now),
             Ok((Admission::Post, Some(session))) => self.handle_post(session, wire, body, now),

@@ -46,6 +46,13 @@ impl Reactor {
         Ok(())
     }
 
+    /// A POST whose body was let in is refused all the same (a wrong transport, a foreign origin): it is over.
+    pub(super) fn end_refused_post(&mut self, head: &Head) {
+        if let Some(key) = self.posting_session(head) {
+            self.with_session(key, |entry| entry.engine.end_post());
+        }
+    }
+
     /// The body of a POST: packets, one after the other.
     pub(super) fn handle_post(&mut self, key: SessionKey, wire: Wire, body: &Bytes, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key).filter(|entry| entry.paused) {

@@ -113,7 +113,8 @@ fn verify_known(
     session: SessionInfo,
 ) -> Result<Admission, HandshakeError> {
     match (request.is_upgrade, kind) {
-        (true, TransportKind::WebSocket) => Ok(Admission::Probe),
+        (true, TransportKind::WebSocket) if request.method == "GET" => Ok(Admission::Probe),
+        (true, TransportKind::WebSocket) => Err(BadRequest::Upgrade.into()),
         // JavaScript opens the WebSocket and closes it at once.
         (true, TransportKind::Polling) => Err(BadRequest::TransportMismatch.into()),
         (false, _) if kind != session.transport => Err(BadRequest::TransportMismatch.into()),
@@ -292,6 +293,8 @@ mod tests {
         assert_eq!(check("transport=polling&sid=x", "POST", false, on), Ok(Admission::Post));
         assert_eq!(check("transport=websocket&sid=x", "GET", true, on), Ok(Admission::Probe));
         assert_eq!(check("transport=polling&sid=x", "PUT", false, on), Err(HandshakeError::BadMethod));
+        let no_handshake = HandshakeError::BadRequest(BadRequest::Upgrade);
+        assert_eq!(check("transport=websocket&sid=x", "POST", true, on), Err(no_handshake));
     }
 
     #[test]
