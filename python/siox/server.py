@@ -57,7 +57,8 @@ class Server(Namespace):
 
     __slots__ = (
         "_admission",
-        "_halves",
+        "_dispatcher_made",
+        "_engine_made",
         "_links",
         "_namespaces",
         "_parents",
@@ -79,7 +80,8 @@ class Server(Namespace):
         self._namespaces: dict[str, Namespace] = {"/": self}
         self._parents: list[ParentNamespace] = []
         self._links: dict[int, Callable[[], None]] = {}
-        self._halves: tuple[_siox.Engine, Dispatcher] | None = None
+        self._engine_made: _siox.Engine | None = None
+        self._dispatcher_made: Dispatcher | None = None
         self._admission = Admission(self)
         self._virtual_clock = False
 
@@ -186,9 +188,9 @@ class Server(Namespace):
             UsageError: the server runs on another loop.
         """
         limit = check_timeout("timeout", timeout)
-        if self._halves is None or self._dispatcher.attached_to is None:
+        engine, dispatcher = self._engine_made, self._dispatcher_made
+        if engine is None or dispatcher is None or dispatcher.attached_to is None:
             return
-        engine, dispatcher = self._halves
         if dispatcher.attached_to is not asyncio.get_running_loop():
             raise UsageError("close the server on the event loop that it runs on")
         engine.close_listeners()
@@ -293,11 +295,11 @@ class Server(Namespace):
 
     @property
     def _engine(self) -> _siox.Engine:
-        return (self._halves or self._make_halves())[0]
+        return self._engine_made or self._make_halves()[0]
 
     @property
     def _dispatcher(self) -> Dispatcher:
-        return (self._halves or self._make_halves())[1]
+        return self._dispatcher_made or self._make_halves()[1]
 
     def _make_halves(self) -> tuple[_siox.Engine, Dispatcher]:
         # Made late: a forked worker must not share descriptors with its parent.
@@ -305,10 +307,10 @@ class Server(Namespace):
         engine = _siox.Engine(options, events)
         dispatcher = Dispatcher(engine)
         events.event = dispatcher.event
-        self._halves = engine, dispatcher
+        self._engine_made, self._dispatcher_made = engine, dispatcher
         if options["trace"]:
             _print_traces()
-        return self._halves
+        return engine, dispatcher
 
     def _engine_options(self) -> _siox.EngineOptions:
         return self.config.engine_options(virtual_clock=self._virtual_clock)

@@ -6,7 +6,7 @@
 use super::connection::{Part, Protocol};
 use super::event::Event;
 use super::keys::{RequestKey, SessionKey, Wire};
-use super::link::{LinkKind, Outgoing};
+use super::link::{Context, LinkKind, Outgoing};
 use super::log::LogKind;
 use super::outbox::Outbox;
 use super::reactor::{Reactor, new_sid};
@@ -166,7 +166,7 @@ impl Reactor {
             address: self.address_of(wire),
             secure: self.is_secure(wire),
             issued: now,
-            wire,
+            context: self.context_of(wire),
         };
         let key = self.sessions.insert(SessionEntry {
             sid,
@@ -376,6 +376,12 @@ impl Reactor {
     /// The address of a peer, and whether it came by TLS.
     pub fn peer_of(&self, wire: Wire) -> (Box<str>, bool) {
         (self.address_of(wire), self.is_secure(wire))
+    }
+
+    /// What the carrier of a request knows of it.
+    pub fn context_of(&self, wire: Wire) -> Option<Context> {
+        let Wire::Link(key) = wire else { return None };
+        self.links.get(key).and_then(|link| link.context.clone())
     }
 
     fn address_of(&self, wire: Wire) -> Box<str> {

@@ -13,6 +13,8 @@ use crate::proto::http::{Head, HttpError, Response};
 use crate::proto::socket::encoded::Part;
 use crate::proto::ws::close;
 use bytes::Bytes;
+use std::any::Any;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the carrier has to do.
@@ -65,7 +67,12 @@ pub struct Link {
     pub notified: bool,
     /// Nothing follows what is in `outgoing`.
     pub ended: bool,
+    /// What the carrier knows of the request; ours to keep, not to read.
+    pub context: Option<Context>,
 }
+
+/// Something of the carrier's that stays with a session as long as the session lives.
+pub type Context = Arc<dyn Any + Send + Sync>;
 
 impl Link {
     /// A link that has nothing to say yet.
@@ -81,6 +88,7 @@ impl Link {
             writing: false,
             notified: false,
             ended: false,
+            context: None,
         }
     }
 
@@ -112,13 +120,17 @@ pub struct Opening {
     pub secure: bool,
     /// The peer's IP address.
     pub address: String,
+    /// What the carrier knows of it.
+    pub context: Option<Context>,
 }
 
 impl Reactor {
     /// Opens a link; the answer is ready when the event says so.
     pub fn open_link(&mut self, opening: Opening, now: Instant) -> LinkKey {
         self.now = now;
-        let key = self.links.insert(Link::new(opening.kind, opening.address, opening.secure));
+        let mut link = Link::new(opening.kind, opening.address, opening.secure);
+        link.context = opening.context;
+        let key = self.links.insert(link);
         let wire = Wire::Link(key);
         if opening.body.len() > self.options.max_http_buffer_size {
             let error = HttpError::BodyTooLarge { limit: self.options.max_http_buffer_size };

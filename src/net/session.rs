@@ -5,6 +5,7 @@
 
 use super::event::Level;
 use super::keys::{SessionKey, SocketKey, Wire};
+use super::link::Context;
 use super::outbox::Outbox;
 use super::reactor::{Reactor, TimerKey};
 use super::trace::Flow;
@@ -38,8 +39,8 @@ pub struct HandshakeInfo {
     pub secure: bool,
     /// When it came.
     pub issued: Instant,
-    /// The link that brought it, for what its driver knows of it.
-    pub wire: Wire,
+    /// What the carrier that brought it knows of it.
+    pub context: Option<Context>,
 }
 
 /// What carries a session's packets to its peer.

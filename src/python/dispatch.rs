@@ -132,8 +132,7 @@ impl Engine {
             let session = reactor.socket(socket).and_then(|entry| reactor.session(entry.session));
             session.map(|session| Arc::clone(&session.info))
         };
-        let scope = info.as_ref().and_then(|info| this.scope_of(py, info.wire));
-        let known = Known::new(object.clone_ref(py), info, scope);
+        let known = Known::new(object.clone_ref(py), info);
         this.state().sockets.insert(socket, known);
         this.events.call_method1(py, intern!(py, "admit"), (object,)).map(drop)
     }
@@ -267,7 +266,10 @@ impl Engine {
             let reactor = self.core.peek();
             let Some(parked) = reactor.request(request) else { return Ok(()) };
             let (address, secure) = reactor.peer_of(parked.wire);
-            super::links::describe(py, &parked.head, &address, secure)?
+            let described = super::links::describe(py, &parked.head, &address, secure)?;
+            let context = reactor.context_of(parked.wire);
+            described.set_item(intern!(py, "scope"), super::links::scope(py, context.as_ref()))?;
+            described
         };
         let arguments = (request.to_bits(), described);
         self.events.call_method1(py, intern!(py, "allow_request"), arguments).map(drop)
@@ -370,19 +372,16 @@ impl Engine {
 
     /// What is known of the request that opened a socket's session.
     fn handshake<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PyDict>> {
-        let (info, scope) = {
+        let info = {
             let state = self.state();
-            let Some(known) = state.sockets.get(&super::engine::socket_key(key)) else {
-                return Ok(PyDict::new(py));
-            };
-            (known.info.clone(), known.scope.as_ref().map(|scope| scope.clone_ref(py)))
+            state.sockets.get(&super::engine::socket_key(key)).and_then(|known| known.info.clone())
         };
         let Some(info) = info else { return Ok(PyDict::new(py)) };
         let described = super::links::describe(py, &info.head, &info.address, info.secure)?;
         let age = self.now().saturating_duration_since(info.issued);
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         described.set_item(intern!(py, "issued"), since_1970.saturating_sub(age).as_secs_f64())?;
-        described.set_item(intern!(py, "scope"), scope)?;
+        described.set_item(intern!(py, "scope"), super::links::scope(py, info.context.as_ref()))?;
         Ok(described)
     }
 }

@@ -2,8 +2,7 @@
 
 use super::engine::Engine;
 use crate::net::command::Command;
-use crate::net::keys::Wire;
-use crate::net::link::{LinkKind, Opening, Outgoing};
+use crate::net::link::{Context, LinkKind, Opening, Outgoing};
 use crate::net::slots::Key;
 use crate::proto::http::{Head, Response};
 use crate::proto::socket::encoded::{Encoded, Part};
@@ -12,6 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use std::sync::Arc;
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -31,6 +31,16 @@ pub(super) fn describe<'py>(
     request.set_item(intern!(py, "address"), address)?;
     request.set_item(intern!(py, "secure"), secure)?;
     Ok(request)
+}
+
+/// An ASGI scope as what the engine keeps with a session.
+fn context(scope: Py<PyAny>) -> Context {
+    Arc::new(scope)
+}
+
+/// And back.
+pub(super) fn scope(py: Python<'_>, context: Option<&Context>) -> Option<Py<PyAny>> {
+    context?.downcast_ref::<Py<PyAny>>().map(|scope| scope.clone_ref(py))
 }
 
 /// Header values are bytes; every one of them is a character of Latin-1 (RFC 9110, 5.5).
@@ -84,7 +94,8 @@ impl Engine {
     ) -> PyResult<u64> {
         let head = head(method, target, &headers)?;
         let body = Bytes::from(body);
-        Self::open(slf, Opening { kind: LinkKind::Request, head, body, secure, address }, scope)
+        let context = scope.map(context);
+        Self::open(slf, Opening { kind: LinkKind::Request, head, body, secure, address, context })
     }
 
     /// A websocket asks to be accepted.
@@ -98,8 +109,8 @@ impl Engine {
         scope: Option<Py<PyAny>>,
     ) -> PyResult<u64> {
         let head = head("GET", target, &headers)?;
-        let opening = Opening { kind: LinkKind::WebSocket, head, body: Bytes::new(), secure, address };
-        Self::open(slf, opening, scope)
+        let (kind, body, context) = (LinkKind::WebSocket, Bytes::new(), scope.map(context));
+        Self::open(slf, Opening { kind, head, body, secure, address, context })
     }
 
     /// A message came on a websocket.
@@ -134,8 +145,6 @@ impl Engine {
         let this = slf.get();
         let now = this.now();
         this.core.reactor(now).close_link(Key::from_bits(link), now);
-        let scope = this.state().scopes.remove(&link);
-        drop(scope);
         Self::schedule(slf)
     }
 
@@ -155,20 +164,11 @@ impl Engine {
 }
 
 impl Engine {
-    fn open(slf: &Bound<'_, Self>, opening: Opening, scope: Option<Py<PyAny>>) -> PyResult<u64> {
+    fn open(slf: &Bound<'_, Self>, opening: Opening) -> PyResult<u64> {
         let this = slf.get();
         let now = this.now();
         let link = this.core.reactor(now).open_link(opening, now).to_bits();
-        if let Some(scope) = scope {
-            this.state().scopes.insert(link, scope);
-        }
         Self::schedule(slf)?;
         Ok(link)
-    }
-
-    /// What the driver of a link knows of the request that opened it.
-    pub(super) fn scope_of(&self, py: Python<'_>, wire: Wire) -> Option<Py<PyAny>> {
-        let Wire::Link(link) = wire else { return None };
-        self.state().scopes.get(&link.to_bits()).map(|scope| scope.clone_ref(py))
     }
 }

@@ -31,8 +31,6 @@ pub(super) struct Known {
     pub(super) object: Py<PyAny>,
     /// The request that opened its session.
     pub(super) info: Option<Arc<HandshakeInfo>>,
-    /// What the carrier of that request knows of it.
-    pub(super) scope: Option<Py<PyAny>>,
     /// Taken out by this side: what it sent before is not delivered any more.
     pub(super) muted: bool,
     /// Handlers that have not ended.
@@ -43,11 +41,10 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(object: Py<PyAny>, info: Option<Arc<HandshakeInfo>>, scope: Option<Py<PyAny>>) -> Self {
+    pub(super) fn new(object: Py<PyAny>, info: Option<Arc<HandshakeInfo>>) -> Self {
         Self {
             object,
             info,
-            scope,
             muted: false,
             running: 0,
             queued: VecDeque::new(),
@@ -98,7 +95,6 @@ pub(super) struct State {
     pub(super) drains: HashMap<SocketKey, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
-    pub(super) scopes: HashMap<u64, Py<PyAny>>,
     pub(super) resumable: Vec<SocketKey>,
     pub(super) driver: Option<Driver>,
     pub(super) pending: VecDeque<Pending>,
@@ -121,8 +117,7 @@ impl State {
         let objects = self.sockets.values().map(|known| &known.object);
         let callbacks = self.callbacks.values().map(Callback::function);
         let drains = self.drains.values().flatten();
-        let scopes = self.sockets.values().filter_map(|known| known.scope.as_ref());
-        let others = self.sweeps.iter().chain(&self.idle).chain(self.scopes.values()).chain(scopes);
+        let others = self.sweeps.iter().chain(&self.idle);
         for object in objects.chain(callbacks).chain(drains).chain(others) {
             visit.call(object)?;
         }
