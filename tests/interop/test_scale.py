@@ -215,9 +215,11 @@ async def test_a_hundred_thousand_connects_and_disconnects_leave_memory_flat() -
 HELLO = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
     b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2lveC10ZXN0cy1oZXJlIQ==\r\n\r\n"
-    b'\x81\x82\0\0\0\x0040\x81\x9e\0\0\0\x00420["message","some text...."]'
+    b"\x81\x82\0\0\0\x0040"
 )
-"""A whole client in one write: the upgrade, CONNECT, and an event that asks for an answer."""
+"""The upgrade and CONNECT in one write."""
+ASK = b'\x81\x9e\0\0\0\x00420["message","some text...."]'
+LEAVE = b"\x81\x82\0\0\0\x0041"
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of zero seconds: the port is free again at once."""
 
@@ -228,10 +230,17 @@ def churn(port: int, count: int) -> None:
         with sockets.create_connection(("127.0.0.1", port)) as client:
             client.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, RESET)
             client.sendall(HELLO)
-            received = b""
-            while b"430[" not in received:
-                part = client.recv(4096)
-                assert part, received
-                received += part
+            read_until(client, b"40{")
+            client.sendall(ASK)
+            read_until(client, b"430[")
             if number % 2:
-                client.sendall(b"\x81\x82\0\0\0\x0041")
+                client.sendall(LEAVE)
+
+
+def read_until(client: sockets.socket, wanted: bytes) -> None:
+    """Read until these bytes have come."""
+    received = b""
+    while wanted not in received:
+        part = client.recv(4096)
+        assert part, received
+        received += part
