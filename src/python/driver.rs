@@ -4,6 +4,7 @@
 //! thread. Under a virtual clock there is no timer: `advance` moves the time.
 
 use super::engine::Engine;
+use super::errors::os_error;
 use super::state::Driver;
 use crate::net::command::Command;
 use crate::net::listener::Listener;
@@ -114,7 +115,7 @@ impl Engine {
     #[pyo3(signature = (host, port, *, reuse_port = false))]
     fn listen_tcp(&self, host: &str, port: u16, reuse_port: bool) -> PyResult<(String, u16)> {
         let host: IpAddr = host.parse()?;
-        let listener = Listener::tcp(SocketAddr::new(host, port), reuse_port)?;
+        let listener = Listener::tcp(SocketAddr::new(host, port), reuse_port).map_err(os_error)?;
         let port = listener.address().map_or(port, |address| address.port());
         self.core.peek().add_listener(listener)?;
         Ok((host.to_string(), port))
@@ -122,7 +123,7 @@ impl Engine {
 
     /// Listens on a Unix socket.
     fn listen_unix(&self, path: PathBuf) -> PyResult<()> {
-        self.core.peek().add_listener(Listener::unix(&path)?)?;
+        self.core.peek().add_listener(Listener::unix(&path).map_err(os_error)?)?;
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use super::value::PayloadError;
 use crate::proto::socket::ack::TooManyPendingAcks;
+use pyo3::exceptions::PyOSError;
 use pyo3::{PyErr, import_exception};
+use std::io;
 
 import_exception!(siox.exceptions, PacketDecodeError);
 import_exception!(siox.exceptions, LimitExceededError);
@@ -19,4 +21,12 @@ impl From<PayloadError> for PyErr {
 /// A socket that owes too many acknowledgements.
 pub(super) fn too_many_acks(error: TooManyPendingAcks) -> PyErr {
     LimitExceededError::new_err(error.to_string())
+}
+
+/// The system's answer with its number, which picks the subclass and the caller's sentence.
+pub(super) fn os_error(error: io::Error) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, error.to_string())),
+        None => error.into(),
+    }
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
-from peers import CHROMIUM, PACKAGES, PATIENCE, node
+from peers import CHROMIUM, PACKAGES, PATIENCE, JsDriver, JsError, node
 from serving import own_listener
 
 from siox.demo.app import create_server
@@ -43,10 +44,62 @@ async def test_two_tabs_talk() -> None:
     assert report["done"] is True
 
 
+CHAT = """
+socket.onAny((event, ...args) => {
+  if (["entered", "went"].includes(event)) report(event, ...args);
+});
+"""
+
+
+@pytest.mark.node
+async def test_what_makes_no_sense_is_answered_with_an_error(js: JsDriver) -> None:
+    async with own_listener(create_server(CLIENT)) as url:
+        for auth in ({}, {"name": "  "}, {"name": 7}):
+            with pytest.raises(JsError, match="choose a name") as caught:
+                await js.connect(url, "websocket", options={"auth": auth})
+            assert caught.value.data == {"field": "name"}
+        client = await js.connect(url, "websocket", options={"auth": {"name": "Ada"}})
+        ask = "return await socket.emitWithAck(...args)"
+        picture = {"name": "p", "type": "image/png", "bytes": b"\x89"}
+        for event, value, says in (
+            ("say", None, "id and a text"),
+            ("say", {"id": 1, "text": "t"}, "id and a text"),
+            ("say", {"id": "1", "text": "  "}, "empty"),
+            ("say", {"id": "1", "text": "", "image": picture | {"type": "image/svg+xml"}}, "PNG"),
+            ("say", {"id": "1", "text": "", "image": picture | {"bytes": "text"}}, "PNG"),
+            ("enter", "   ", "needs a name"),
+            ("announce", "", "needs words"),
+        ):
+            answer = await client.run(ask, event, value)
+            assert says in answer["error"]["message"]
+        assert (await client.run(ask, "say", {"id": "1", "text": "", "image": picture}))["at"] > 0
+
+
+@pytest.mark.node
+async def test_a_room_remembers_until_the_last_one_leaves(js: JsDriver) -> None:
+    async with own_listener(create_server()) as url:
+        ada = await js.connect(
+            url, "websocket", setup=CHAT, options={"auth": {"name": "Ada", "room": "attic"}}
+        )
+        entered = await ada.next()
+        assert (entered[0], entered[1]["room"], entered[1]["history"]) == ("entered", "attic", [])
+        ask = "return await socket.emitWithAck(...args)"
+        image = {"name": "p", "type": "image/png", "bytes": b"\x89"}
+        await ada.run(ask, "say", {"id": "1", "text": "kept", "image": image})
+        bo = await js.connect(url, "websocket", setup=CHAT, options={"auth": {"name": "Bo", "room": "attic"}})
+        history = (await bo.next())[1]["history"]
+        assert [message["text"] for message in history] == ["kept"]
+        assert history[0]["image"] == {"name": "p", "type": "image/png", "bytes": None}
+        for client in (ada, bo):
+            await client.run("socket.emit('enter', 'lobby')")
+        assert [(await bo.next())[0] for _ in range(2)] == ["went", "entered"]
+        await bo.run("socket.emit('enter', 'attic')")
+        entered = await bo.next()
+        assert (entered[1]["room"], entered[1]["history"]) == ("attic", [])
+
+
 async def test_the_command_prints_the_address_and_serves_the_page() -> None:
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("siox")), "demo", "--port", "0", stdout=asyncio.subprocess.PIPE
-    )
+    process = await demo("0")
     try:
         assert process.stdout is not None
         first = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode()
@@ -57,6 +110,22 @@ async def test_the_command_prints_the_address_and_serves_the_page() -> None:
         writer.close()
         assert page.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"<title>siox chat</title>" in page
+        second = await demo(str(port))
+        assert second.stderr is not None
+        assert "taken" in (await second.stderr.read()).decode()
+        assert await asyncio.wait_for(second.wait(), PATIENCE) == 1
     finally:
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), PATIENCE) in {0, -15}
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+
+
+async def demo(port: str) -> asyncio.subprocess.Process:
+    """Start `siox demo`."""
+    return await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("siox")),
+        "demo",
+        "--port",
+        port,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket as sockets
 import struct
@@ -32,6 +33,8 @@ async def app(name: str) -> AsyncIterator[Any]:
         str(HERE / "apps" / name),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        # Coverage would slow it down, and its own memory grow.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
     )
     try:
         yield process
