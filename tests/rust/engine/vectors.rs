@@ -29,7 +29,7 @@ fn read(text: &str) -> Vec<Value> {
 }
 
 /// Bytes, as a text, as `{"base64": …}` or as a text in parts.
-fn bytes(value: &Value) -> Vec<u8> {
+pub(super) fn bytes(value: &Value) -> Vec<u8> {
     if let Some(data) = as_binary(value) {
         return data;
     }
@@ -242,10 +242,14 @@ fn post(pair: &mut Pair, input: &Value) -> Value {
     json!({"status": 200, "body": "ok"})
 }
 
+pub(super) fn errors() -> Vec<Value> {
+    read(include_str!("../../vectors/engine_errors.json"))
+}
+
 #[test]
 fn errors_are_answered_as_the_vectors_say() {
     let mut ran = 0;
-    for vector in read(include_str!("../../vectors/engine_errors.json")) {
+    for vector in errors() {
         let id = &vector["id"];
         if vector["layer"] != "engine" {
             assert_eq!(vector["layer"], "http", "{id}");
