@@ -208,6 +208,8 @@ def _evaluate(annotation: Any, function: Callable[..., Any]) -> Any:
     names = getattr(plain, "__globals__", {})
     inner = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=False)) if names else {}
     try:
-        return eval(text, names, {name: cell.cell_contents for name, cell in inner.items()})
+        found = eval(text, names, {name: cell.cell_contents for name, cell in inner.items()})
+        # Quoted under `from __future__ import annotations`: text within text.
+        return eval(found, names) if isinstance(found, str) else found
     except Exception:  # a name that only the type checker has
-        return text
+        return text.strip("'\"")

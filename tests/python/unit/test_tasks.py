@@ -56,7 +56,7 @@ def test_a_handler_that_does_not_wait_is_done_when_start_returns(runner: asyncio
     def act() -> int:
         task = start(handler())
         assert task.done()
-        return task.result()
+        return int(task.result())
 
     assert run_as_callback(runner, act) == 7
 
