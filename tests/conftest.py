@@ -10,6 +10,7 @@ import pytest
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 INTEROP = Path(__file__).parent / "interop"
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def missing() -> dict[str, str]:
@@ -24,17 +25,28 @@ def missing() -> dict[str, str]:
     return found
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a program that is not here; CI has them all, and fails instead."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a program that is not here; CI has them all, and fails instead."""
     reasons = missing()
-    left_out: dict[str, int] = {}
+    here: list[pytest.Item] = []
+    left_out: dict[str, list[pytest.Item]] = {}
     for item in items:
         reason = next((reasons[mark.name] for mark in item.iter_markers() if mark.name in reasons), None)
-        if reason is not None:
-            left_out[reason] = left_out.get(reason, 0) + 1
-            item.add_marker(pytest.mark.skip(reason=reason))
-    for reason, count in left_out.items():
-        print(f"\nskipping {count} interop tests: {reason}")
+        (here if reason is None else left_out.setdefault(reason, [])).append(item)
+    if not left_out:
+        return
+    lines = [f"{len(gone)} interop tests left out: {reason}" for reason, gone in left_out.items()]
+    if CI:
+        raise pytest.UsageError(f"CI=true, but {'; '.join(lines)}")
+    items[:] = here
+    config.hook.pytest_deselected(items=[item for gone in left_out.values() for item in gone])
+    config.stash[LEFT_OUT] = lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line for each reason."""
+    for line in config.stash.get(LEFT_OUT, []):
+        terminalreporter.line(line, yellow=True)
 
 
 class NothingLeftOut:

@@ -2,13 +2,14 @@
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypedDict
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, type_check_only
 
 __all__ = ["Engine", "decode_event", "encode_event"]
 
-AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
+_AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
 """Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
 
+@type_check_only
 class EngineOptions(TypedDict, total=False):
     """What the Python half has checked already: seconds and bytes."""
 
@@ -42,6 +43,7 @@ class EngineOptions(TypedDict, total=False):
     high_water: int
     outbox_limit: int
 
+@type_check_only
 class Events(Protocol):
     """What the engine calls: on the thread and loop it is attached to, never with a lock held.
 
@@ -70,12 +72,14 @@ class Events(Protocol):
     def trace(self, layer: str, line: str, /) -> None:
         """A packet that came or went."""
 
+@type_check_only
 class RawEvents(Events, Protocol):
     """What the engine calls with `raw_messages`."""
 
     def message(self, session: int, message: str | bytes, /) -> None:
         """A message of Engine.IO came."""
 
+@final
 class Engine:
     """One server's sessions, sockets and rooms.
 
@@ -84,7 +88,7 @@ class Engine:
     """
 
     def __new__(cls, options: EngineOptions, events: Events) -> Engine: ...
-    def attach(self, loop: AbstractEventLoop) -> None:
+    def attach(self, event_loop: AbstractEventLoop) -> None:
         """Drive the engine by this loop, on its thread; idempotent for the same loop."""
     def detach(self) -> None:
         """Let go of the loop."""
@@ -123,7 +127,7 @@ class Engine:
         key: int,
         event: str,
         args: tuple[Any, ...],
-        callback: AckCallback,
+        callback: _AckCallback,
         timeout: float | None,
         volatile: bool = False,
     ) -> bool:
@@ -148,7 +152,7 @@ class Engine:
         except_: Sequence[str],
         skip: int | None,
         volatile: bool,
-        callback: AckCallback,
+        callback: _AckCallback,
         timeout: float,
     ) -> bool:
         """Send an event to many and hand all acknowledgements to the callback."""
@@ -259,8 +263,12 @@ class Engine:
     def close_session(self, session: int) -> None:
         """With `raw_messages` only: end a session."""
 
-def encode_event(name: str, args: tuple[Any, ...]) -> tuple[bytes, list[bytes]]:
+def encode_event(
+    name: str, args: tuple[Any, ...], *, default: Callable[[Any], Any] | None = None
+) -> tuple[bytes, list[bytes]]:
     """Encode an event: its packet's text and its attachments."""
 
-def decode_event(data: str | bytes, attachments: Sequence[bytes] = ()) -> tuple[str | int, tuple[Any, ...]]:
+def decode_event(
+    data: str | bytes, attachments: Sequence[bytes] | None = None
+) -> tuple[str | int, tuple[Any, ...]]:
     """Decode the data of an event: its name and values."""
