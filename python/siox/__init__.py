@@ -10,6 +10,7 @@ from siox.broadcast import BroadcastOperator
 from siox.config import Cors, ServerConfig
 from siox.exceptions import (
     AckTimeoutError,
+    ConnectError,
     DisconnectedError,
     EventError,
     LimitExceededError,
@@ -28,6 +29,7 @@ __all__ = [
     "Ack",
     "AckTimeoutError",
     "BroadcastOperator",
+    "ConnectError",
     "Cors",
     "DisconnectedError",
     "EventError",

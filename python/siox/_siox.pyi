@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Engine", "decode_event", "encode_event"]
+__all__ = ["Engine", "Peer", "decode_event", "encode_event"]
 
 _AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
 """Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
@@ -100,6 +100,8 @@ class Engine:
         """Take the turn that the timer was set for."""
     def scheduled_turn(self) -> None:
         """Take the turn that an emit asked for."""
+    def poll_timeout(self) -> float | None:
+        """When something is due, seconds on the engine's clock; the past means at once."""
     def time(self) -> float:
         """Return the seconds since the engine was made, on its clock."""
     def listen_tcp(self, host: str, port: int, *, reuse_port: bool = False) -> tuple[str, int]:
@@ -262,6 +264,61 @@ class Engine:
         """With `raw_messages` only: send a message."""
     def close_session(self, session: int) -> None:
         """With `raw_messages` only: end a session."""
+
+@final
+class Peer:
+    """A client's machines for tests in memory: sans-IO, and told the time.
+
+    After every input poll requests, websocket and events until they give None.
+    """
+
+    def __new__(cls, transport: str, *, upgrade: bool = True, time: float = 0.0) -> Peer: ...
+    def set_time(self, seconds: float) -> None:
+        """Tell the time."""
+    def poll_timeout(self) -> float | None:
+        """When `handle_timeout` is due, seconds."""
+    def handle_timeout(self) -> None:
+        """Do what is due."""
+    def connect(self, socket: int, namespace: str, auth: Any = None) -> bool:
+        """Ask for a socket in a namespace. False when one is there, or the session is over."""
+    def emit(self, socket: int, event: str, args: tuple[Any, ...], ack_id: int | None = None) -> bool:
+        """Send an event. False when the socket is not there."""
+    def acknowledge(self, socket: int, ack_id: int, args: tuple[Any, ...]) -> bool:
+        """Answer an event. False when the socket is not there."""
+    def disconnect(self, socket: int) -> bool:
+        """Take a socket out of its namespace. False when it is not there."""
+    def close(self) -> None:
+        """End the session; what is queued goes first."""
+    def transport(self) -> str:
+        """Return the transport that carries data now."""
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+    def poll_request(self) -> tuple[str, str, bytes] | None:
+        """Return the next request to make: method, query and body."""
+    def handle_response(self, method: str, status: int, body: bytes) -> None:
+        """A request was answered."""
+    def handle_request_failed(self, method: str) -> None:
+        """A request was not answered."""
+    def poll_websocket(self) -> Any:
+        """Return what to do next on the websocket: ("open", query), a message, or ("close",)."""
+    def handle_websocket_opened(self) -> None:
+        """The websocket that was asked for is open."""
+    def handle_websocket_text(self, text: str) -> None:
+        """A text message came."""
+    def handle_websocket_binary(self, data: bytes) -> None:
+        """A binary message came."""
+    def handle_websocket_closed(self, fault: bool) -> None:
+        """The websocket could not be opened, or is gone: by a fault, or in order."""
+    def poll_event(self) -> tuple[Any, ...] | None:
+        """Return what happened next: its name, and what goes with it.
+
+        ("opened", sid), ("upgraded",), ("upgrade failed", why), ("connected", socket, id),
+        ("refused", socket, data), ("left", socket), ("event", socket, name, args, ack_id),
+        ("ack", socket, id, args), ("closed", reason, details).
+
+        Raises:
+            PacketDecodeError: the data of an event cannot be read.
+        """
 
 def encode_event(
     name: str, args: tuple[Any, ...], *, default: Callable[[Any], Any] | None = None

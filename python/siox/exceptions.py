@@ -4,6 +4,7 @@ SioxError
 ├── ProtocolError             the peer broke a rule of the protocol
 │   ├── PacketDecodeError     a packet that cannot be read
 │   └── LimitExceededError    a packet beyond one of our limits
+├── ConnectError              a connection was refused
 ├── DisconnectedError         the peer left before it answered
 ├── AckTimeoutError           no answer in time (also a TimeoutError)
 ├── UsageError                a mistake of the calling program
@@ -29,6 +30,20 @@ class PacketDecodeError(ProtocolError):
 
 class LimitExceededError(ProtocolError):
     """A packet beyond one of our limits."""
+
+
+class ConnectError(SioxError):
+    """A connection was refused, or could not be made.
+
+    Attributes:
+        message: why.
+        data: what the server sent along, None if nothing.
+    """
+
+    def __init__(self, message: str = "", data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
 
 
 class DisconnectedError(SioxError):

@@ -106,6 +106,11 @@ impl Engine {
         }
     }
 
+    /// When something is due on the engine's clock, seconds.
+    fn poll_timeout(&self) -> Option<f64> {
+        self.core.poll_timeout().map(|deadline| self.since_start(deadline).as_secs_f64())
+    }
+
     /// The time on the engine's clock, seconds.
     fn time(&self) -> f64 {
         self.since_start(self.now()).as_secs_f64()

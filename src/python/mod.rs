@@ -7,6 +7,7 @@ mod engine;
 mod errors;
 mod links;
 mod options;
+mod peer;
 mod state;
 mod value;
 
@@ -19,4 +20,6 @@ mod _siox {
     use super::codec::{decode_event, encode_event};
     #[pymodule_export]
     use super::engine::Engine;
+    #[pymodule_export]
+    use super::peer::Peer;
 }
