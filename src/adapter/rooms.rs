@@ -34,6 +34,23 @@ struct Room<K> {
 }
 
 /// The rooms of one namespace. `K` is the caller's key of a socket.
+///
+/// ```
+/// use siox::adapter::{Rooms, Target};
+/// use siox::proto::sid::Sid;
+///
+/// let mut rooms = Rooms::new();
+/// for socket in 0..3_u8 {
+///     rooms.insert(socket, Sid::from_random([socket; 15]));
+/// }
+/// rooms.join(0, "chess");
+/// rooms.join(2, "chess");
+///
+/// let mut sockets = Vec::new();
+/// let target = Target { rooms: vec!["chess".into()], except_socket: Some(2), ..Target::default() };
+/// rooms.resolve(&target, &mut sockets);
+/// assert_eq!(sockets, [0]);
+/// ```
 #[derive(Debug)]
 pub struct Rooms<K> {
     members: HashMap<K, Member>,

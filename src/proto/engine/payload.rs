@@ -8,6 +8,13 @@ use super::packet::{self, Packet, PacketError};
 pub const SEPARATOR: u8 = 0x1e;
 
 /// Reads a polling body packet by packet; ends after the first error. More than `max_packets` is one.
+///
+/// ```
+/// use siox::proto::engine::{Packet, payload};
+///
+/// let packets: Result<Vec<_>, _> = payload::decode("4hello\u{1e}2", 10).collect();
+/// assert_eq!(packets.unwrap(), [Packet::Text("hello"), Packet::Ping("")]);
+/// ```
 pub fn decode(body: &str, max_packets: usize) -> Packets<'_> {
     Packets { rest: Some(body), left: max_packets, limit: max_packets }
 }
