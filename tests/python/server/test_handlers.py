@@ -20,7 +20,9 @@ Warned = Callable[[], list[str]]
 async def test_a_plain_function_runs_at_once_on_the_loop(io: siox.Server, siox_connect: Connect) -> None:
     @io.event("where")
     def where(socket: siox.Socket) -> bool:
-        return threading.current_thread() is threading.main_thread() and asyncio.get_running_loop() is not None
+        return (
+            threading.current_thread() is threading.main_thread() and asyncio.get_running_loop() is not None
+        )
 
     peer = await siox_connect(io)
     assert await peer.emit_with_ack("where") is True
