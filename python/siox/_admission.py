@@ -129,7 +129,7 @@ class Admission:
     def _refuse(self, socket: Socket, message: str, data: Any) -> None:
         if socket._state is not State.JOINING:
             return
-        self._leave(socket)
+        self.dismiss(socket)
         try:
             self._server._engine.refuse(socket._key, message, data)
         except (TypeError, ValueError):
@@ -158,7 +158,7 @@ class Admission:
         """A socket has gone: tell its listeners, then let go of it."""
         engine, key = self._server._engine, socket._key
         if socket._state is State.JOINING:
-            self._leave(socket)
+            self.dismiss(socket)
             engine.forget(key)
             return
         if socket._state is State.GONE:
@@ -172,7 +172,7 @@ class Admission:
         socket._state = State.GONE
         self._fire(socket, "disconnect", values)
         self._fire_own(socket, "disconnect", values)
-        self._leave(socket)
+        self.dismiss(socket)
 
     def _fire_own(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
         own = socket._own
@@ -182,7 +182,8 @@ class Admission:
                     socket._discard(event, listener)
                 self._server._dispatcher.invoke(socket, listener, event, values, None)
 
-    def _leave(self, socket: Socket) -> None:
+    def dismiss(self, socket: Socket) -> None:
+        """Let go of a socket, without telling anyone."""
         namespace = socket.namespace
         socket._state = State.GONE
         socket._left()

@@ -44,7 +44,7 @@ class Call:
         socket: the socket whose event it is; None for an answer to a broadcast.
         event: the event's name.
         function: the handler.
-        values: what it was called with.
+        values: the event's own; the socket that may come before them is not among them.
         answer: what the peer asked for, if it did.
         by_result: the handler's result is the answer; False where it was given an `Ack`.
     """
@@ -158,16 +158,15 @@ class Dispatcher:
                 self._too_few(self._call_of(socket, name, listener, values, ack_id), shape.low)
                 return
             values = fitting
-        if listener.leading:
-            values = (socket, *values)
+        arguments = (socket, *values) if listener.leading else values
         began = monotonic()
         try:
             if shape.is_async:
-                result = self.start(listener.function(*values))
+                result = self.start(listener.function(*arguments))
                 if result.done():
                     result = result.result()
             else:
-                result = copy_context().run(listener.function, *values)
+                result = copy_context().run(listener.function, *arguments)
             if result is None:
                 if ack_id is not None:
                     self.engine.acknowledge(socket._key, ack_id, NOTHING)

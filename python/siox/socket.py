@@ -245,12 +245,16 @@ class Socket:
     def disconnect(self, close: bool = False) -> Awaitable[None]:
         """Leave the namespace; `close` ends the connection with all its namespaces.
 
-        The `disconnect` listeners hear "server namespace disconnect".
+        The `disconnect` listeners hear "server namespace disconnect". A socket that middleware has not
+        admitted yet is not let in, and nobody hears of it.
         """
-        if self._state is State.CONNECTED:
+        if self._state is State.GONE:
+            return DONE
+        if self._state is State.JOINING:
+            self.namespace.server._admission.dismiss(self)
+        else:
             self._state = State.LEAVING
-        if self._state is not State.GONE:
-            self._engine.disconnect(self._key, close)
+        self._engine.disconnect(self._key, close)
         return DONE
 
     # -- listeners

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from siox._signature import shape_of
 from siox._siox import Peer as Machine
 from siox.testing._arena import Arena
 from siox.testing.wire import Exchange, Item, Origin, Response, WebSocketLink, response_of
@@ -46,6 +47,7 @@ class Client:
         self._websocket: WebSocketLink | None = None
         self._reading = True
         self._pumping = False
+        self._faults: list[Exception] = []
         arena.clients.append(self)
 
     # -- sockets
@@ -60,6 +62,23 @@ class Client:
             return None
         self.pump()
         return key
+
+    def call(self, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+        """Call a function of the test; what it raises is kept for `check`."""
+        try:
+            return function(*shape_of(function).pad(values))
+        except Exception as error:
+            self._faults.append(error)
+            return None
+
+    def check(self) -> None:
+        """Raise what a function of the test has raised.
+
+        Raises:
+            Exception: whatever it was.
+        """
+        if self._faults:
+            raise self._faults.pop(0)
 
     def close(self) -> None:
         """End the session in order."""

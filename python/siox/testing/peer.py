@@ -189,7 +189,8 @@ class Peer:
     def on(self, event: str, handler: HandlerT | None = None) -> Any:
         """Call a plain function for each event of this name; its result is the answer.
 
-        None answers without a value, a tuple with several. One function an event: the last one.
+        None answers without a value, a tuple with several. One function an event: the last one. What it
+        raises is raised where the test waits next, at the latest where the client is closed.
         """
 
         def register(handler: HandlerT) -> HandlerT:
@@ -349,7 +350,7 @@ class Peer:
                 ack_id, values = rest
                 callback, _ = self._acks.pop(ack_id, (None, None))
                 if callback is not None:
-                    callback(*values)
+                    self._client.call(callback, values)
         self._changed.set()
 
     def _event(self, name: str | int, values: tuple[Any, ...], ack_id: int | None) -> None:
@@ -363,7 +364,7 @@ class Peer:
         if listener is None:
             self.unread.append(received)
             return
-        result = listener(*values)
+        result = self._client.call(listener, values)
         received.ack(*(result if isinstance(result, tuple) else () if result is None else (result,)))
 
     def _left(self, reason: str) -> None:
@@ -392,6 +393,7 @@ class Peer:
 
         async with _patience(timeout, complaint):
             while not done():
+                self._client.check()
                 if self.reason is not None:
                     raise DisconnectedError(self._gone())
                 await self._wait()
@@ -439,6 +441,7 @@ async def connect(
                 await _upgrade(arena, client)
             yield peer
             await peer.close()
+            client.check()
         finally:
             client.forget()
 
