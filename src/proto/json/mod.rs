@@ -20,5 +20,6 @@ pub use reader::{Kind, ReadOptions, Reader};
 pub use sink::{Sink, Skip};
 pub use text::Text;
 pub use writer::{
-    write_bool, write_f64, write_i64, write_null, write_placeholder, write_string, write_u64, write_wtf8,
+    write_bool, write_f64, write_i64, write_key, write_null, write_placeholder, write_string, write_u64,
+    write_wtf8,
 };

@@ -41,10 +41,24 @@ pub fn write_placeholder(out: &mut Vec<u8>, index: usize) {
 }
 
 /// Appends a string with its quotes; what is not ASCII stays as it is.
+#[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    write_escaped(out, text.as_bytes());
-    out.push(b'"');
+    let plain = scan::push_quoted(out, None, text.as_bytes(), None);
+    if plain < text.len() {
+        write_special(out, text.as_bytes(), plain);
+        out.push(b'"');
+    }
+}
+
+/// Appends a member's name: the comma if it is not the first, the string, and the colon.
+#[inline]
+pub fn write_key(out: &mut Vec<u8>, is_first: bool, key: &str) {
+    let before = if is_first { None } else { Some(b',') };
+    let plain = scan::push_quoted(out, before, key.as_bytes(), Some(b':'));
+    if plain < key.len() {
+        write_special(out, key.as_bytes(), plain);
+        out.extend_from_slice(b"\":");
+    }
 }
 
 /// Appends a string in WTF-8, its lone surrogates as `\udXXX`.
@@ -71,18 +85,25 @@ fn write_surrogate(out: &mut Vec<u8>, second: u8, third: u8) {
     out.extend_from_slice(&[hex(second >> 2 & 0x0f), hex(low >> 4), hex(low & 0x0f)]);
 }
 
+#[inline]
 fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let plain = scan::push_plain(out, text);
+    if plain < text.len() {
+        write_special(out, text, plain);
+    }
+}
+
+/// What follows the plain stretch at the start of a string.
+#[cold]
+fn write_special(out: &mut Vec<u8>, text: &[u8], mut plain: usize) {
     let mut rest = text;
-    loop {
-        let (plain, special) = rest.split_at_checked(scan::plain(rest).len).unwrap_or((rest, &[]));
-        out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else { return };
+    while let Some((byte, after)) = rest.get(plain..).and_then(<[u8]>::split_first) {
         write_escape(out, *byte);
+        plain = scan::push_plain(out, after);
         rest = after;
     }
 }
 
-#[cold]
 fn write_escape(out: &mut Vec<u8>, byte: u8) {
     let letter = match byte {
         b'"' | b'\\' => byte,
@@ -120,6 +141,12 @@ mod tests {
         let expected = "\"a\\\"b\\\\c/\\b\\t\\n\\f\\r\\u0000\\u001f\u{7f}é\u{2028}😀\"";
         assert_eq!(written(|out| write_string(out, text)), expected);
         assert_eq!(written(|out| write_string(out, "")), "\"\"");
+    }
+
+    #[test]
+    fn a_key_has_its_comma_and_colon() {
+        assert_eq!(written(|out| write_key(out, true, "a")), "\"a\":");
+        assert_eq!(written(|out| write_key(out, false, "a\"b")), ",\"a\\\"b\":");
     }
 
     #[test]

@@ -36,6 +36,15 @@ pub(super) enum Step {
     Conversion,
 }
 
+impl Step {
+    /// To the member with this key.
+    #[cold]
+    pub(super) fn member(key: &Bound<'_, PyAny>) -> Self {
+        let name = key.str().map_or_else(|_| String::from("?"), |name| name.to_string_lossy().into_owned());
+        Self::Member(name)
+    }
+}
+
 /// An object that cannot be sent. One word, since it is returned for every value.
 #[derive(Debug)]
 pub(super) struct Fault(Box<Trace>);

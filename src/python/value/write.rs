@@ -1,7 +1,7 @@
 //! Python objects written as JSON in one pass: the types that JSON is made of. The others are in `convert`.
 
 use super::fault::{Cause, Fault, Step, type_name};
-use super::ffi::{self, Exact, Members};
+use super::ffi::{self, Exact};
 use super::{convert, key};
 use crate::proto::json;
 use crate::proto::limits::{MAX_JSON_DEPTH, MAX_NESTED_ENCODINGS};
@@ -119,7 +119,7 @@ impl<'py> Encoder<'_, 'py> {
 
     /// A str or an instance of a subclass, which counts as the str that it is.
     pub(super) fn string(&mut self, text: &Bound<'py, PyString>) -> Written {
-        if let Ok(text) = text.to_str() {
+        if let Some(text) = ffi::utf8(text) {
             json::write_string(self.out, text);
         } else {
             // Lone surrogates have no UTF-8 form. `str`'s own method, whatever a subclass has.
@@ -157,12 +157,7 @@ impl<'py> Encoder<'_, 'py> {
         if let Some(event) = event {
             self.event_name(event)?;
         }
-        for (index, item) in items.iter_borrowed().enumerate() {
-            if index > 0 || event.is_some() {
-                self.out.push(b',');
-            }
-            self.value(&item).map_err(|fault| fault.within(items, Step::Index(index)))?;
-        }
+        ffi::tuple_items(self, items, event.is_none())?;
         self.out.push(b']');
         self.ascend();
         Ok(())
@@ -183,17 +178,7 @@ impl<'py> Encoder<'_, 'py> {
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> Written {
         self.descend()?;
         self.out.push(b'[');
-        let len = list.len();
-        for index in 0..len {
-            let Some(item) = ffi::list_item(list, index) else { return Err(changed(list)) };
-            if index > 0 {
-                self.out.push(b',');
-            }
-            self.value(&item).map_err(|fault| fault.within(list, Step::Index(index)))?;
-        }
-        if list.len() != len {
-            return Err(changed(list));
-        }
+        ffi::list_items(self, list)?;
         self.out.push(b']');
         self.ascend();
         Ok(())
@@ -202,17 +187,7 @@ impl<'py> Encoder<'_, 'py> {
     fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Written {
         self.descend()?;
         self.out.push(b'{');
-        let len = dict.len();
-        for (index, (key, value)) in Members::new(dict).enumerate() {
-            // A callback that adds members could keep this walk going for ever.
-            if index >= len {
-                return Err(changed(dict));
-            }
-            self.member(index == 0, &key, &value, dict)?;
-        }
-        if dict.len() != len {
-            return Err(changed(dict));
-        }
+        ffi::members(self, dict)?;
         self.out.push(b'}');
         self.ascend();
         Ok(())
@@ -226,16 +201,23 @@ impl<'py> Encoder<'_, 'py> {
         value: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
     ) -> Written {
+        self.key(first, key, object)?;
+        self.value(value).map_err(|fault| fault.within(object, Step::member(key)))
+    }
+
+    /// A member's key, with the comma before it and the colon.
+    pub(super) fn key(
+        &mut self,
+        first: bool,
+        key: &Bound<'py, PyAny>,
+        object: &Bound<'py, PyAny>,
+    ) -> Written {
         if !first {
             self.out.push(b',');
         }
         key::write(self, key).map_err(|fault| fault.within(object, Step::Conversion))?;
         self.out.push(b':');
-        self.value(value).map_err(|fault| {
-            let name =
-                key.str().map_or_else(|_| String::from("?"), |name| name.to_string_lossy().into_owned());
-            fault.within(object, Step::Member(name))
-        })
+        Ok(())
     }
 
     /// The placeholder of a new attachment.
@@ -287,7 +269,7 @@ impl Drop for Running {
 }
 
 #[cold]
-fn changed(container: &Bound<'_, PyAny>) -> Fault {
+pub(super) fn changed(container: &Bound<'_, PyAny>) -> Fault {
     let name = type_name(container);
     PyRuntimeError::new_err(format!("{name} changed while it was encoded")).into()
 }
