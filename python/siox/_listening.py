@@ -102,4 +102,5 @@ def _sentence(error: OSError, host: str, port: int | None) -> str:
         return f"{where} may not be opened by this user" + (
             ": ports below 1024 are the system's" if port else ""
         )
-    return f"{where} cannot be opened: {error.strerror}"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"{where} cannot be opened: {reason}"

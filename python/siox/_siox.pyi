@@ -220,7 +220,7 @@ class Engine:
     def allow(self, request_id: int, ok: bool, message: str | None = None) -> None:
         """Answer `Events.allow_request`."""
     def shutdown(self) -> None:
-        """Disconnect all, "server shutting down", and close each session once its outbox is written."""
+        """Take all sockets out, "server shutting down", and close each session once its outbox is empty."""
     def abort(self) -> None:
         """End all that is left at once."""
     def when_idle(self, callback: Callable[[], None]) -> None:

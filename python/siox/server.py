@@ -57,6 +57,7 @@ class Server(Namespace):
 
     __slots__ = (
         "_admission",
+        "_closed",
         "_dispatcher_made",
         "_engine_made",
         "_links",
@@ -84,6 +85,7 @@ class Server(Namespace):
         self._dispatcher_made: Dispatcher | None = None
         self._admission = Admission(self)
         self._virtual_clock = False
+        self._closed = False
 
     # -- namespaces
 
@@ -179,7 +181,10 @@ class Server(Namespace):
         return listeners[0]
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
-        """Stop listening, tell every client "server shutting down", and wait until all have gone.
+        """Stop listening, end every connection, and wait until all have gone.
+
+        The `disconnect` listeners hear "server shutting down"; the clients lose their connection, and so
+        try to come back.
 
         Args:
             timeout: seconds to wait for connections and handlers; what is left then is ended.
@@ -209,6 +214,7 @@ class Server(Namespace):
         finally:
             engine.detach()
             dispatcher.detach()
+            self._closed = True
 
     def run(
         self,
@@ -241,16 +247,15 @@ class Server(Namespace):
     async def _serve(
         self, *, port: int | None, host: str | None, path: str | os.PathLike[str] | None
     ) -> None:
-        try:
-            await self.listen(port=port, host=host, path=path)
-        except OSError as error:
-            log.error("%s", error.strerror)
-            raise SystemExit(1) from None
-        try:
-            with _cancelled_by_sigterm():
+        with _cancelled_by_sigterm():
+            try:
+                await self.listen(port=port, host=host, path=path)
                 await asyncio.get_running_loop().create_future()
-        finally:
-            await self.close()
+            except OSError as error:
+                log.error("%s", error.strerror)
+                raise SystemExit(1) from None
+            finally:
+                await self.close()
 
     def asgi(self, app: Application | None = None) -> ASGIApp:
         """Return an ASGI application that serves this server below its path, and `app` elsewhere."""
@@ -319,6 +324,10 @@ class Server(Namespace):
         return EngineEvents(self)
 
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closed:
+            # What was closed stays closed, and its counters readable; the next listener begins anew.
+            self._closed = False
+            self._engine_made = self._dispatcher_made = None
         attached = self._dispatcher.attached_to
         if attached is loop:
             return

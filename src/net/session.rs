@@ -91,6 +91,11 @@ impl SessionEntry {
         self.carrier == Carrier::WebSocket(wire)
     }
 
+    /// Whether it polls, has no request waiting and nothing to send.
+    pub fn is_between_polls(&self) -> bool {
+        self.carrier == Carrier::Polling(None) && self.outbox.is_empty()
+    }
+
     /// Whether data can leave now, as far as anybody knows.
     pub fn is_ready(&self) -> bool {
         match self.carrier {

@@ -3,7 +3,7 @@
 use super::event::{Event, Level};
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::reactor::{Reactor, new_sid};
-use super::session::Carrier;
+use super::session::{Carrier, SessionEntry};
 use super::trace::Flow;
 use crate::proto::engine::CloseReason;
 use crate::proto::limits;
@@ -236,7 +236,12 @@ impl Reactor {
             self.socket_closed(socket, "server shutting down", None);
         }
         for session in self.sessions.keys() {
-            self.close_session(session, now);
+            if self.sessions.get(session).is_some_and(SessionEntry::is_between_polls) {
+                // The next poll may never come, and would bring nothing but the end.
+                self.abort_session(session, CloseReason::ForcedClose, now);
+            } else {
+                self.close_session(session, now);
+            }
         }
         self.end_idle_connections(now);
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,8 @@ _SKIPPED = {"__pycache__", "node_modules", "site-packages", "target"}
 
 
 def serve_and_reload(folder: Path) -> int:
-    """Serve in a child process until Ctrl-C; return the exit status."""
+    """Serve in a child process until Ctrl-C or SIGTERM; return the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the child would be left behind
     child = _start()
     try:
         for changed in changes(folder):
