@@ -301,8 +301,9 @@ async def test_row_5_timeouts_on_the_server(join: Join) -> None:
         page.socket.timeout(0.05).emit("silent", lambda *values: calls.append(values))
         page.socket.timeout(5).emit("quick", lambda *values: calls.append(values))
         await eventually(lambda: len(calls) == 2)
-        assert calls[0] == (None, 1, 2)
-        assert isinstance(calls[1][0], siox.AckTimeoutError)
+        calls.sort(key=len)
+        assert isinstance(calls[0][0], siox.AckTimeoutError)
+        assert calls[1] == (None, 1, 2)
         with pytest.raises(siox.AckTimeoutError) as caught:
             await page.socket.timeout(0.05).emit_with_ack("slow")
         assert isinstance(caught.value, TimeoutError)
