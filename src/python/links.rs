@@ -134,7 +134,8 @@ impl Engine {
         for item in &taken {
             list.append(outgoing(py, item)?)?;
         }
-        if this.core.peek().has_work() {
+        // The last thing that a link had to say may be what the end of the server waits for.
+        if this.core.peek().has_work() || !this.state().idle.is_empty() {
             Self::schedule(slf)?;
         }
         Ok(list)
