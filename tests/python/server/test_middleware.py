@@ -302,7 +302,7 @@ async def test_allow_request_is_asked_once_a_handshake(
     peer = await siox_connect(io, transport=transport, headers={"X-Token": "t"})
     assert peer.connected
     assert len(asked) == 1
-    with pytest.raises(siox.ConnectError, match="status 40[03]"):
+    with pytest.raises(siox.ConnectError, match=r"status 40[03]"):
         await siox_connect(io, transport=transport)
 
 
