@@ -1,0 +1,422 @@
+"""The server as an ASGI application: what it does with each kind of scope, and under uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+
+import siox
+from siox.integrations.asgi import Application, Message, Receive, Scope, Send
+
+PATH = "/socket.io/"
+
+
+@pytest.fixture
+async def io() -> AsyncIterator[siox.Server]:
+    server = siox.Server()
+    yield server
+    await server.close(timeout=1)
+
+
+class Connection:
+    """What an ASGI server does for one connection, by hand."""
+
+    def __init__(self, app: Application, scope: Scope) -> None:
+        self.sent: list[Message] = []
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self._came = asyncio.Event()
+        self.task = asyncio.ensure_future(app(scope, self._incoming.get, self._send))
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append(message)
+        self._came.set()
+
+    def receive(self, message: Message) -> None:
+        self._incoming.put_nowait(message)
+
+    async def until(self, kind: str) -> Message:
+        """Wait for a message of this type and take it, with those before it."""
+        async with asyncio.timeout(3):
+            while not any(message["type"] == kind for message in self.sent):
+                self._came.clear()
+                await self._came.wait()
+        at = next(index for index, message in enumerate(self.sent) if message["type"] == kind)
+        found = self.sent[at]
+        del self.sent[: at + 1]
+        return found
+
+
+def scope(kind: str, query: str = "EIO=4&transport=polling", *, path: str = PATH, **more: Any) -> Scope:
+    """Return the scope of a connection to the server's path."""
+    fields = {"method": "GET", "scheme": "http", "root_path": "", "client": ("192.0.2.1", 5000)}
+    if kind == "websocket":
+        fields |= {"scheme": "ws"}
+    headers = [(b"host", b"a.example")]
+    return {"type": kind, "path": path, "query_string": query.encode(), "headers": headers, **fields, **more}
+
+
+async def request(app: Application, scope: Scope, *bodies: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Make one request; return its status, headers and body."""
+    connection = Connection(app, scope)
+    for index, body in enumerate(bodies or (b"",)):
+        more = index + 1 < len(bodies)
+        connection.receive({"type": "http.request", "body": body, "more_body": more})
+    start = await connection.until("http.response.start")
+    content = await connection.until("http.response.body")
+    await asyncio.wait_for(connection.task, 1)
+    return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, content["body"]
+
+
+async def session(app: Application) -> str:
+    """Open a session over polling and join `/`; return its id."""
+    _, _, opened = await request(app, scope("http"))
+    sid = opened.decode().split('"')[3]
+    assert await post(app, sid, b"40") == 200
+    _, _, joined = await request(app, scope("http", f"EIO=4&transport=polling&sid={sid}"))
+    assert joined.startswith(b"40{")
+    return sid
+
+
+async def post(app: Application, sid: str, *bodies: bytes) -> int:
+    """Send packets over polling; return the status."""
+    there = scope("http", f"EIO=4&transport=polling&sid={sid}", method="POST")
+    return (await request(app, there, *bodies))[0]
+
+
+def websocket(app: Application, **more: Any) -> Connection:
+    """Open a websocket."""
+    connection = Connection(app, scope("websocket", "EIO=4&transport=websocket", **more))
+    connection.receive({"type": "websocket.connect"})
+    return connection
+
+
+async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer anything with its path."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+
+# -- where requests go
+
+
+async def test_other_paths_go_to_the_other_application(io: siox.Server) -> None:
+    app = io.asgi(elsewhere)
+    for path in ("/", "/socket.iox", "/socket", "/other/socket.io/"):
+        assert (await request(app, scope("http", path=path)))[2] == path.encode()
+
+
+async def test_without_another_application_other_paths_are_404(io: siox.Server) -> None:
+    status, headers, body = await request(io.asgi(), scope("http", path="/nothing"))
+    assert (status, body) == (404, b"Not found. Socket.IO is served at /socket.io/\n")
+    assert headers["content-length"] == str(len(body))
+    closed = Connection(io.asgi(), scope("websocket", path="/nothing"))
+    closed.receive({"type": "websocket.connect"})
+    await closed.until("websocket.close")
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/socket.io/", ""),
+        ("/socket.io", ""),
+        ("/ws/socket.io/", "/ws"),
+        ("/socket.io/", "/ws"),  # servers that leave the root path out
+        ("/socket.io/", "/socket.io"),  # mounted at its own path
+        ("/socket.io", "/socket.io"),
+    ],
+)
+async def test_it_is_found_where_it_is_mounted(io: siox.Server, path: str, root: str) -> None:
+    _, _, body = await request(io.asgi(), scope("http", path=path, root_path=root))
+    assert body.startswith(b'0{"sid":')
+
+
+async def test_the_client_is_served_below_the_path(tmp_path: Any) -> None:
+    (tmp_path / "socket.io.js").write_text("client")
+    io = siox.Server(serve_client=tmp_path)
+    app = io.asgi()
+    status, headers, body = await request(app, scope("http", "", path="/socket.io/socket.io.js"))
+    assert (status, headers["content-type"], body) == (200, "text/javascript; charset=utf-8", b"client")
+    await io.close()
+
+
+# -- lifespan
+
+
+async def test_a_lifespan_of_its_own_closes_the_server(io: siox.Server) -> None:
+    reasons: list[str] = []
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    app = io.asgi()
+    life = Connection(app, {"type": "lifespan"})
+    life.receive({"type": "lifespan.startup"})
+    await life.until("lifespan.startup.complete")
+    await session(app)
+    life.receive({"type": "lifespan.shutdown"})
+    await life.until("lifespan.shutdown.complete")
+    await life.task
+    assert reasons == ["server shutting down"]
+
+
+async def test_the_other_applications_lifespan_is_passed_on(io: siox.Server) -> None:
+    reasons: list[str] = []
+    heard: list[str] = []
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            heard.append(message["type"])
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    app = io.asgi(inner)
+    life = Connection(app, {"type": "lifespan"})
+    life.receive({"type": "lifespan.startup"})
+    await life.until("lifespan.startup.complete")
+    await session(app)
+    life.receive({"type": "lifespan.shutdown"})
+    await life.until("lifespan.shutdown.complete")
+    await life.task
+    assert heard == ["lifespan.startup", "lifespan.shutdown"]
+    assert reasons == ["server shutting down"]
+
+
+async def test_lifespan_wraps_that_of_a_framework(io: siox.Server) -> None:
+    steps: list[str] = []
+    io.on("disconnect", lambda socket, reason: steps.append(reason))
+
+    @contextlib.asynccontextmanager
+    async def mine(app: Any) -> AsyncIterator[dict[str, int]]:
+        steps.append(f"start {app}")
+        yield {"database": 1}
+        steps.append("stop")
+
+    async with io.lifespan(mine)("app") as state:
+        assert state == {"database": 1}
+        await session(io.asgi())
+    assert steps == ["start app", "stop", "server shutting down"]
+    async with io.lifespan()("app") as nothing:
+        assert nothing is None
+
+
+# -- polling
+
+
+async def test_a_session_over_polling(io: siox.Server) -> None:
+    io.event("echo", lambda socket, *values: values)
+    app = io.asgi()
+    sid = await session(app)
+    poll = Connection(app, scope("http", f"EIO=4&transport=polling&sid={sid}"))
+    poll.receive({"type": "http.request", "body": b""})
+    assert await post(app, sid, b'421["echo",1,', b'"two"]') == 200
+    await poll.until("http.response.start")
+    assert (await poll.until("http.response.body"))["body"] == b'431[1,"two"]'
+
+
+async def test_the_handshake_carries_the_scope_of_the_first_request(io: siox.Server) -> None:
+    app = io.asgi()
+    _, _, opened = await request(app, scope("http", state={"user": "Ada"}, scheme="https"))
+    sid = opened.decode().split('"')[3]
+    await post(app, sid, b'40{"token":1}')
+    (socket,) = await io.fetch_sockets()
+    shake = socket.handshake
+    assert (shake.scope["state"], shake.auth, shake.address) == ({"user": "Ada"}, {"token": 1}, "192.0.2.1")
+    assert shake.secure
+    assert shake.query == {"EIO": "4", "transport": "polling"}
+    assert shake.headers["Host"] == "a.example"
+
+
+async def test_a_peer_that_leaves_its_poll_is_a_transport_closed(io: siox.Server) -> None:
+    reasons: list[str] = []
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    app = io.asgi()
+    sid = await session(app)
+    poll = Connection(app, scope("http", f"EIO=4&transport=polling&sid={sid}"))
+    poll.receive({"type": "http.request", "body": b""})
+    await asyncio.sleep(0.01)
+    poll.receive({"type": "http.disconnect"})
+    await asyncio.wait_for(poll.task, 1)
+    assert poll.sent == []
+    await asyncio.sleep(0)
+    assert reasons == ["transport error"]
+
+
+async def test_a_peer_that_leaves_while_it_posts_is_no_request(io: siox.Server) -> None:
+    app = io.asgi()
+    sid = await session(app)
+    upload = Connection(app, scope("http", f"EIO=4&transport=polling&sid={sid}", method="POST"))
+    upload.receive({"type": "http.request", "body": b'42["ha', "more_body": True})
+    upload.receive({"type": "http.disconnect"})
+    await asyncio.wait_for(upload.task, 1)
+    assert upload.sent == []
+
+
+async def test_a_body_beyond_the_limit_is_read_no_further_and_refused() -> None:
+    io = siox.Server(max_http_buffer_size=1000)
+    app = io.asgi()
+    sid = await session(app)
+    upload = Connection(app, scope("http", f"EIO=4&transport=polling&sid={sid}", method="POST"))
+    for _ in range(5):
+        upload.receive({"type": "http.request", "body": b"x" * 600, "more_body": True})
+    assert (await upload.until("http.response.start"))["status"] == 413
+    await upload.until("http.response.body")
+    await asyncio.wait_for(upload.task, 1)
+    assert upload._incoming.qsize() == 3
+    await io.close()
+
+
+# -- websocket
+
+
+async def test_a_session_over_websocket(io: siox.Server) -> None:
+    reasons: list[str] = []
+    io.event("echo", lambda socket, *values: values)
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    client = websocket(io.asgi())
+    await client.until("websocket.accept")
+    assert (await client.until("websocket.send"))["text"].startswith("0{")
+    client.receive({"type": "websocket.receive", "text": "40", "bytes": None})
+    assert (await client.until("websocket.send"))["text"].startswith("40{")
+    client.receive({"type": "websocket.receive", "text": '451-7["echo",{"_placeholder":true,"num":0}]'})
+    client.receive({"type": "websocket.receive", "bytes": b"\x00\xff"})
+    answer = await client.until("websocket.send")
+    assert answer["text"] == '461-7[{"_placeholder":true,"num":0}]'
+    assert (await client.until("websocket.send"))["bytes"] == b"\x00\xff"
+    client.receive({"type": "websocket.disconnect", "code": 1001})
+    await asyncio.wait_for(client.task, 1)
+    assert reasons == ["transport close"]
+
+
+async def test_a_server_that_disconnects_closes_the_websocket(io: siox.Server) -> None:
+    io.on("connection", lambda socket: socket.disconnect(close=True))
+    client = websocket(io.asgi())
+    client.receive({"type": "websocket.receive", "text": "40"})
+    closed = await client.until("websocket.close")
+    assert closed["code"] in {1000, 1005}
+    client.receive({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(client.task, 1)
+
+
+@pytest.mark.parametrize("extensions", [None, {"websocket.http.response": {}}])
+async def test_a_websocket_that_is_refused(io: siox.Server, extensions: Any) -> None:
+    client = websocket(io.asgi(), headers=[(b"origin", b"http://evil.example")], extensions=extensions)
+    if extensions is None:
+        await client.until("websocket.close")
+    else:
+        assert (await client.until("websocket.http.response.start"))["status"] in {400, 403}
+        await client.until("websocket.http.response.body")
+    client.receive({"type": "websocket.disconnect", "code": 1006})
+    await asyncio.wait_for(client.task, 1)
+
+
+async def test_a_send_that_fails_ends_the_session(io: siox.Server) -> None:
+    reasons: list[str] = []
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    broken = False
+    answers: asyncio.Queue[Message] = asyncio.Queue()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        if broken:
+            raise OSError("gone")
+        sent.append(message)
+
+    there = scope("websocket", "EIO=4&transport=websocket")
+    task = asyncio.ensure_future(io.asgi()(there, answers.get, send))
+    answers.put_nowait({"type": "websocket.connect"})
+    answers.put_nowait({"type": "websocket.receive", "text": "40"})
+    await asyncio.sleep(0.02)
+    assert len(sent) == 3
+    broken = True
+    io.emit("news")
+    await asyncio.sleep(0.02)
+    assert len(reasons) == 1
+    answers.put_nowait({"type": "websocket.disconnect"})
+    await asyncio.wait_for(task, 1)
+
+
+async def test_a_slow_writer_is_waited_for_and_volatile_events_are_dropped(io: siox.Server) -> None:
+    gate = asyncio.Event()
+    sent: list[str] = []
+    incoming: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def send(message: Message) -> None:
+        if len(sent) == 3:
+            await gate.wait()
+        sent.append(message.get("text") or message["type"])
+
+    there = scope("websocket", "EIO=4&transport=websocket")
+    task = asyncio.ensure_future(io.asgi()(there, incoming.get, send))
+    incoming.put_nowait({"type": "websocket.connect"})
+    incoming.put_nowait({"type": "websocket.receive", "text": "40"})
+    await asyncio.sleep(0.02)
+    io.emit("first")
+    await asyncio.sleep(0.01)
+    io.emit("second")
+    await asyncio.sleep(0.01)
+    io.volatile.emit("dropped")
+    gate.set()
+    await asyncio.sleep(0.02)
+    assert sent[3:] == ['42["first"]', '42["second"]']
+    incoming.put_nowait({"type": "websocket.disconnect"})
+    await asyncio.wait_for(task, 1)
+
+
+# -- uvicorn
+
+
+@contextlib.asynccontextmanager
+async def under_uvicorn(app: Application, **options: Any) -> AsyncIterator[str]:
+    """Serve an application in this loop; gives its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", **options))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.mark.parametrize("ws", ["websockets-sansio"])
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_it_serves_under_uvicorn(io: siox.Server, ws: str, http: str) -> None:
+    reasons: list[str] = []
+    io.event("echo", lambda socket, *values: values)
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    big = b"\x01" * 300_000
+    async with (
+        under_uvicorn(io.asgi(elsewhere), ws=ws, http=http, lifespan="off") as url,
+        aiohttp.ClientSession() as browser,
+    ):
+        async with browser.get(f"{url}/page") as page:
+            assert await page.text() == "/page"
+        async with browser.get(f"{url}/socket.io/?EIO=3&transport=polling") as old:
+            assert (old.status, await old.json()) == (
+                400,
+                {"code": 5, "message": "Unsupported protocol version"},
+            )
+        async with browser.ws_connect(f"{url}/socket.io/?EIO=4&transport=websocket") as client:
+            await client.receive()
+            await client.send_str("40")
+            await client.receive()
+            await client.send_str('451-1["echo",{"_placeholder":true,"num":0}]')
+            await client.send_bytes(big)
+            assert (await client.receive()).data == '461-1[{"_placeholder":true,"num":0}]'
+            assert (await client.receive()).data == big
+        await eventually(lambda: reasons == ["transport close"])
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(3):
+        while not true():
+            await asyncio.sleep(0.01)
