@@ -376,7 +376,9 @@ class Dispatcher:
             return self._settle(call, result)
         except Exception as error:
             self.failed(call, error)
-            return None
+        except asyncio.CancelledError:
+            log.debug("handler %s was cancelled", listener.name)
+        return None
 
     def fire(
         self, socket: Socket, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
