@@ -1,4 +1,4 @@
-"""The codec takes at most twice orjson's time: the median of interleaved runs, as shared cores make times jump."""
+"""The codec takes at most twice orjson's time: the median of interleaved runs, since times jump."""
 
 import json
 import time
