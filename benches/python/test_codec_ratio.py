@@ -1,0 +1,40 @@
+"""The codec takes at most twice orjson's time: the median of interleaved runs, since times jump."""
+
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import pytest
+from test_codec import DECODERS, ENCODERS, EVENTS
+
+TARGET = 2.0
+RUNS = 25
+
+
+@pytest.mark.parametrize("size", EVENTS)
+@pytest.mark.parametrize("way", ["encode", "decode"])
+def test_the_codec_takes_at_most_twice_orjsons_time(way: str, size: str) -> None:
+    event = EVENTS[size]
+    if way == "encode":
+        ours, theirs = (event[0], tuple(event[1:])), event
+        ratio = compare(lambda: ENCODERS["siox"](ours), lambda: ENCODERS["orjson"](theirs))
+    else:
+        data = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+        ratio = compare(lambda: DECODERS["siox"](data), lambda: DECODERS["orjson"](data))
+    print(f"{way} {size}: {ratio:.2f} x orjson")
+    assert ratio <= TARGET
+
+
+def compare(ours: Callable[[], Any], theirs: Callable[[], Any]) -> float:
+    """How many times longer the first takes."""
+    return median(seconds(ours) / seconds(theirs) for _ in range(RUNS))
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Seconds that many calls take."""
+    begun = time.perf_counter()
+    for _ in range(1000):
+        call()
+    return time.perf_counter() - begun
