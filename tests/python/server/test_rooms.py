@@ -44,7 +44,11 @@ async def test_several_rooms_are_a_union_and_each_socket_hears_once(
     io.to("a").to("b").emit("chained")
     io.to(["a", "b"]).emit("list")
     io.to(("a", "nobody")).emit("tuple")
-    assert await heard(peers) == [["chained", "list", "tuple"], ["chained", "list", "tuple"], ["chained", "list"]]
+    assert await heard(peers) == [
+        ["chained", "list", "tuple"],
+        ["chained", "list", "tuple"],
+        ["chained", "list"],
+    ]
 
 
 async def test_except_leaves_out_who_is_in_any_of_the_rooms(io: siox.Server, siox_connect: Connect) -> None:
@@ -115,7 +119,16 @@ async def test_joining_and_leaving_are_at_once_and_can_be_awaited(
 async def test_a_room_is_a_string(io: siox.Server, siox_connect: Connect, room: Any) -> None:
     peer = await siox_connect(io)
     socket = peer.socket
-    for call in (socket.join, socket.leave, io.to, io.in_, io.except_, socket.to, io.sockets_join, io.sockets_leave):
+    for call in (
+        socket.join,
+        socket.leave,
+        io.to,
+        io.in_,
+        io.except_,
+        socket.to,
+        io.sockets_join,
+        io.sockets_leave,
+    ):
         with pytest.raises(siox.UsageError, match="a room is a string"):
             call(room)
 
@@ -224,7 +237,10 @@ async def test_send_emits_message(io: siox.Server, siox_connect: Connect) -> Non
     peer.socket.broadcast.send("four")
     await peer.settle()
     assert [event.values for event in peer.unread] == [(1,), (2, "three")]
-    assert [(event.name, event.values) for event in other.unread] == [("message", (2, "three")), ("message", ("four",))]
+    assert [(event.name, event.values) for event in other.unread] == [
+        ("message", (2, "three")),
+        ("message", ("four",)),
+    ]
 
 
 async def test_a_tuple_is_one_argument(io: siox.Server, siox_connect: Connect) -> None:
