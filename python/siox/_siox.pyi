@@ -251,6 +251,11 @@ class Engine:
         """Bytes driver: a WebSocket that asks to be opened. Returns its link."""
     def feed(self, link: int, message: str | bytes) -> None:
         """Bytes driver: a message came."""
+    def is_paused(self, link: int) -> bool:
+        """Bytes driver: whether a websocket is not to be fed: handlers are behind.
+
+        `Events.ready` says when to ask again.
+        """
     def take(self, link: int) -> list[Any]:
         """Bytes driver: what is to be sent now; taking again says that the last lot is written.
 

@@ -146,6 +146,16 @@ impl Reactor {
         key
     }
 
+    /// Whether the carrier is to feed a websocket no more until it is woken.
+    pub fn is_link_paused(&self, key: LinkKey) -> bool {
+        let session = self.links.get(key).and_then(|link| link.session);
+        let carried = |entry: &&SessionEntry| entry.is_carried_by(Wire::Link(key));
+        session
+            .and_then(|session| self.sessions.get(session))
+            .filter(carried)
+            .is_some_and(|entry| entry.paused)
+    }
+
     /// A message came on a websocket.
     pub fn feed_link(&mut self, key: LinkKey, message: &Part, now: Instant) {
         self.now = now;

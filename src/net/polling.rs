@@ -18,6 +18,11 @@ fn poll_response(body: impl Into<Bytes>) -> Response {
     Response::new(200, PLAIN, body).with_header("cache-control", "no-store")
 }
 
+/// The answer to a payload that was read.
+pub(super) fn post_response() -> Response {
+    Response::new(200, "text/html", Bytes::from_static(b"ok")).with_header("cache-control", "no-store")
+}
+
 impl Reactor {
     /// A GET that may wait until there is something to say.
     pub(super) fn handle_poll(&mut self, key: SessionKey, wire: Wire, now: Instant) {
@@ -65,8 +70,7 @@ impl Reactor {
         }
         self.with_session(key, |entry| entry.engine.end_post());
         self.settle(key, now);
-        let answer = Response::new(200, "text/html", Bytes::from_static(b"ok"));
-        self.respond(wire, answer.with_header("cache-control", "no-store"), now);
+        self.respond(wire, post_response(), now);
     }
 
     fn polling_error(&mut self, key: SessionKey, error: PacketError) {

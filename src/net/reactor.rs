@@ -286,11 +286,7 @@ impl Reactor {
                 }
             }
             Command::WatchDrain { socket } => self.watch_drain(socket),
-            Command::Pause { socket, paused } => {
-                if let Some(session) = self.sockets.get(socket).map(|entry| entry.session) {
-                    self.pause_session(session, paused, now);
-                }
-            }
+            Command::Pause { socket, paused } => self.pause_socket(socket, paused, now),
             Command::Allow { request, refusal } => self.allow(request, refusal, now),
             Command::RawSend { session, packet } => {
                 self.queue(session, &packet, false);

@@ -3,10 +3,11 @@
 //! Packets come in through here, whichever driver brought them, and what the machine wants done (control
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
-use super::event::Level;
+use super::event::{Event, Level};
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::link::Context;
 use super::outbox::Outbox;
+use super::polling::post_response;
 use super::reactor::{Reactor, TimerKey};
 use super::trace::Flow;
 use crate::proto::engine::{
@@ -227,7 +228,11 @@ impl Reactor {
             Wire::Link(_) => entry.outbox.drop_controls(),
         }
         entry.carrier = Carrier::WebSocket(wire);
+        let paused = entry.paused;
         self.mark_dirty(key);
+        if paused {
+            self.pause_wire(wire, true);
+        }
     }
 
     fn session_closed(&mut self, key: SessionKey, reason: CloseReason, now: Instant) {
@@ -246,6 +251,9 @@ impl Reactor {
         }
         if let Carrier::Polling(Some(get)) = entry.carrier {
             self.respond_noop(get, now);
+        }
+        if let Some(held) = entry.held_post {
+            self.respond(held.0, post_response(), now);
         }
     }
 
@@ -286,25 +294,47 @@ impl Reactor {
         self.settle(key, now);
     }
 
-    /// Stops or resumes reading what a session's websocket brings; nobody is timed out meanwhile.
-    pub(super) fn pause_session(&mut self, key: SessionKey, paused: bool, now: Instant) {
+    /// A socket's handlers fall behind, or have caught up.
+    pub(super) fn pause_socket(&mut self, socket: SocketKey, paused: bool, now: Instant) {
+        let Some(entry) = self.sockets.get_mut(socket) else { return };
+        entry.paused = paused;
+        let session = entry.session;
+        self.pause_session(session, now);
+    }
+
+    /// Stops reading what a session's peer sends while one of its sockets is behind, or reads on; nobody is
+    /// timed out meanwhile.
+    pub(super) fn pause_session(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
+        let paused =
+            entry.sockets.tokens().any(|socket| self.sockets.get(socket).is_some_and(|entry| entry.paused));
         if entry.paused == paused {
             return;
         }
         entry.paused = paused;
         entry.engine.set_reading_paused(paused, &self.options.session, now);
-        if let Carrier::WebSocket(Wire::Stream(connection)) = entry.carrier
-            && let Some(entry) = self.connections.get_mut(connection)
-        {
-            (entry.paused, entry.deadline) = (paused, None);
-            self.make_ready(connection);
+        let (carrier, held) = (entry.carrier, entry.held_post.take_if(|_| !paused));
+        if let Carrier::WebSocket(wire) = carrier {
+            self.pause_wire(wire, paused);
         }
-        let held = self.sessions.get_mut(key).and_then(|entry| entry.held_post.take_if(|_| !paused));
         if let Some(held) = held {
             self.handle_post(key, held.0, &held.1, now);
         }
         self.arm_session(key);
+    }
+
+    fn pause_wire(&mut self, wire: Wire, paused: bool) {
+        match wire {
+            Wire::Stream(key) => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    (connection.paused, connection.deadline) = (paused, None);
+                    self.make_ready(key);
+                }
+            }
+            // Its carrier asks before it feeds; it is woken to ask again.
+            Wire::Link(link) if !paused => self.batch.events.push(Event::Ready { link }),
+            Wire::Link(_) => {}
+        }
     }
 
     pub(super) fn arm_session(&mut self, key: SessionKey) {

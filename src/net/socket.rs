@@ -26,6 +26,8 @@ pub struct SocketEntry {
     pub sid: Sid,
     /// Until it is admitted: what was sent to it, as nothing leaves before the CONNECT reply.
     pub parked: Option<Vec<Encoded>>,
+    /// Its handlers are behind.
+    pub paused: bool,
 }
 
 impl Reactor {
@@ -90,6 +92,7 @@ impl Reactor {
             namespace: Arc::clone(&namespace),
             sid,
             parked: Some(Vec::new()),
+            paused: false,
         });
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.sockets.joining(Arc::clone(&namespace), socket);
@@ -132,9 +135,12 @@ impl Reactor {
         reason: &'static str,
         details: Option<Box<str>>,
     ) {
-        if self.sockets.remove(socket).is_some() {
-            self.batch.events.push(Event::Drained { socket });
-            self.batch.events.push(Event::Disconnect { socket, reason, details });
+        let Some(entry) = self.sockets.remove(socket) else { return };
+        self.batch.events.push(Event::Drained { socket });
+        self.batch.events.push(Event::Disconnect { socket, reason, details });
+        if entry.paused {
+            // It was the one that the session's other sockets waited for.
+            self.pause_session(entry.session, self.now);
         }
     }
 

@@ -125,6 +125,11 @@ impl Engine {
         Self::schedule(slf)
     }
 
+    /// Whether a websocket is not to be fed until `Events.ready` names its link.
+    fn is_paused(&self, link: u64) -> bool {
+        self.core.peek().is_link_paused(Key::from_bits(link))
+    }
+
     /// What is to be done on a link now; asking says that the last lot is done.
     fn take<'py>(slf: &Bound<'py, Self>, link: u64) -> PyResult<Bound<'py, PyList>> {
         let (this, py) = (slf.get(), slf.py());

@@ -173,6 +173,7 @@ class _WebSocket:
         self._link = 0
         self._writer: asyncio.Task[None] | None = None
         self._deny_with_body = False
+        self._asked = asyncio.Event()
 
     async def serve(self, scope: Scope, target: str) -> None:
         await self._receive()  # websocket.connect
@@ -194,6 +195,9 @@ class _WebSocket:
     async def _read(self) -> None:
         engine, link, receive = self._server._engine, self._link, self._receive
         while True:
+            while engine.is_paused(link):
+                self._asked.clear()
+                await self._asked.wait()
             message = await receive()
             if message["type"] == "websocket.receive":
                 text = message.get("text")
@@ -202,6 +206,7 @@ class _WebSocket:
                 return
 
     def _wake(self) -> None:
+        self._asked.set()
         if self._writer is None:
             writer = self._server._dispatcher.start(self._write())
             if not writer.done():

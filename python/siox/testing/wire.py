@@ -168,6 +168,7 @@ class WebSocketLink:
         heard: Callable[[Item], None],
     ) -> None:
         self.reading = True
+        self._unsent: deque[str | bytes] = deque()
         self._arena = arena
         self._heard = heard
         self.link = arena.engine.open_websocket(
@@ -176,8 +177,14 @@ class WebSocketLink:
         arena.server._links[self.link] = self._ready
 
     def send(self, message: str | bytes) -> None:
-        """Send a message."""
-        self._arena.engine.feed(self.link, message)
+        """Send a message; while the server does not read, it waits."""
+        self._unsent.append(message)
+        self._feed()
+
+    def _feed(self) -> None:
+        engine = self._arena.engine
+        while self._unsent and not engine.is_paused(self.link):
+            engine.feed(self.link, self._unsent.popleft())
 
     def close(self) -> None:
         """Hang up."""
@@ -199,6 +206,7 @@ class WebSocketLink:
 
     def _take(self) -> None:
         links, engine = self._arena.server._links, self._arena.engine
+        self._feed()
         while self.link in links and (items := engine.take(self.link)):
             for item in items:
                 if isinstance(item, tuple) and item[0] in {"close", "deny"}:

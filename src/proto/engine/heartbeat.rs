@@ -19,8 +19,16 @@ enum Waiting {
 pub(super) struct Heartbeat {
     deadline: Option<Instant>,
     waiting: Waiting,
-    /// The driver does not read, so that the peer's word cannot arrive.
-    paused: bool,
+    paused: Option<Paused>,
+}
+
+/// What happens while the driver does not read, so that the peer's word cannot arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paused {
+    /// Server: pings go out all the same, or the peer would give us up.
+    Pinging,
+    /// Client: nobody is lost.
+    Waiting,
 }
 
 /// What a deadline that has passed asks for.
@@ -35,7 +43,7 @@ pub(super) enum Beat {
 impl Heartbeat {
     /// A heartbeat that is not started.
     pub(super) fn stopped() -> Self {
-        Self { deadline: None, waiting: Waiting::ForPeer, paused: false }
+        Self { deadline: None, waiting: Waiting::ForPeer, paused: None }
     }
 
     /// Server: the next ping is due after `interval`.
@@ -59,22 +67,22 @@ impl Heartbeat {
     }
 
     /// While paused nothing is due, save a ping.
-    pub(super) fn set_paused(&mut self, paused: bool) {
+    pub(super) fn set_paused(&mut self, paused: Option<Paused>) {
         self.paused = paused;
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.paused
+        self.paused.is_some()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline.filter(|_| !(self.paused && self.owes_pong()))
+        self.deadline.filter(|_| self.paused != Some(Paused::Waiting))
     }
 
     /// What is due at `now`; the caller arms the next deadline.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Beat> {
         self.poll_timeout().filter(|deadline| *deadline <= now)?;
-        Some(if self.owes_pong() { Beat::Lost } else { Beat::Ping })
+        Some(if self.owes_pong() && !self.is_paused() { Beat::Lost } else { Beat::Ping })
     }
 }
 
@@ -114,12 +122,24 @@ mod tests {
     fn while_reading_is_paused_pings_go_on_and_nobody_is_lost() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::stopped();
-        heartbeat.set_paused(true);
+        heartbeat.set_paused(Some(Paused::Pinging));
         heartbeat.schedule_ping(SECOND, start);
-        assert_eq!(heartbeat.handle_timeout(start + SECOND), Some(Beat::Ping));
-        heartbeat.wait_for_peer(SECOND, start + SECOND);
+        for beat in 1..5 {
+            assert_eq!(heartbeat.handle_timeout(start + beat * SECOND), Some(Beat::Ping));
+            heartbeat.wait_for_peer(SECOND, start + beat * SECOND);
+        }
+        heartbeat.set_paused(None);
+        assert_eq!(heartbeat.handle_timeout(start + 99 * SECOND), Some(Beat::Lost));
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_waits() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::stopped();
+        heartbeat.set_paused(Some(Paused::Waiting));
+        heartbeat.wait_for_peer(SECOND, start);
         assert_eq!((heartbeat.poll_timeout(), heartbeat.handle_timeout(start + 99 * SECOND)), (None, None));
-        heartbeat.set_paused(false);
+        heartbeat.set_paused(None);
         assert_eq!(heartbeat.handle_timeout(start + 99 * SECOND), Some(Beat::Lost));
     }
 

@@ -142,7 +142,7 @@ fn a_timer_that_is_a_little_late_does_not_lengthen_the_pong_s_time() {
 }
 
 #[test]
-fn while_the_driver_does_not_read_nobody_is_lost() {
+fn while_the_driver_does_not_read_nobody_is_lost_and_pings_go_on() {
     let mut pair = Pair::websocket();
     let config = pair.config.clone();
     pair.client_stalled = true;
@@ -151,8 +151,12 @@ fn while_the_driver_does_not_read_nobody_is_lost() {
     let now = pair.now;
     let session = &mut pair.server().session;
     session.set_reading_paused(true, &config, now);
-    assert_eq!(session.poll_timeout(), None);
-    session.handle_timeout(&config, now + seconds(999));
+    while session.poll_transmit().is_some() {}
+    for beat in 1..40 {
+        assert_eq!(session.poll_timeout(), Some(now + seconds(beat * 20)));
+        session.handle_timeout(&config, now + seconds(beat * 20));
+        assert_eq!(session.poll_transmit().unwrap().packet, Control::Ping);
+    }
     session.set_reading_paused(false, &config, now + seconds(999));
     assert!(session.is_open());
     assert_eq!(session.poll_timeout(), Some(now + seconds(1019)));

@@ -22,7 +22,7 @@ mod tests;
 pub use types::{Control, Incoming, RequestRefused, SessionConfig, SessionEvent, Transmit};
 
 use super::close::CloseReason;
-use super::heartbeat::{Beat, Heartbeat};
+use super::heartbeat::{Beat, Heartbeat, Paused};
 use super::open::OpenPacket;
 use super::transport::{TransportKind, Transports};
 use super::upgrade::{ProbeFailure, Upgrade};
@@ -211,10 +211,11 @@ impl Session {
     }
 
     /// The driver stops reading, or reads again: meanwhile nobody is timed out, since the sign of life
-    /// could not be seen. Then `poll_timeout`.
+    /// could not be seen, and a server pings on. Then `poll_timeout`.
     pub fn set_reading_paused(&mut self, paused: bool, config: &SessionConfig, now: Instant) {
         let resumed = self.heartbeat.is_paused() && !paused;
-        self.heartbeat.set_paused(paused);
+        let how = if self.is_server() { Paused::Pinging } else { Paused::Waiting };
+        self.heartbeat.set_paused(paused.then_some(how));
         if resumed && self.is_open() && self.heartbeat.owes_pong() {
             self.wait_for_peer(config, now);
         }
