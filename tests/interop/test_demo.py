@@ -115,7 +115,7 @@ async def test_the_command_prints_the_address_and_serves_the_page() -> None:
         assert "taken" in (await second.stderr.read()).decode()
         assert await asyncio.wait_for(second.wait(), PATIENCE) == 1
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
 
 
