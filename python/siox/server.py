@@ -223,6 +223,7 @@ class Server(Namespace):
         host: str | None = None,
         path: str | os.PathLike[str] | None = None,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        on_listening: Callable[[Listener], object] | None = None,
     ) -> None:
         """Serve until Ctrl-C or SIGTERM, in an event loop of its own.
 
@@ -231,6 +232,7 @@ class Server(Namespace):
             host: see `listen`.
             path: see `listen`.
             loop_factory: makes the loop, such as `uvloop.new_event_loop`; by default asyncio's.
+            on_listening: called once with the address, when clients can connect.
 
         Raises:
             UsageError: a loop runs in this thread already.
@@ -240,16 +242,16 @@ class Server(Namespace):
             raise UsageError("io.run() starts an event loop, and one runs here already: `await io.listen()`")
         with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
             try:
-                runner.run(self._serve(port=port, host=host, path=path))
+                runner.run(self._serve(on_listening, port=port, host=host, path=path))
             except asyncio.CancelledError:  # SIGTERM
                 return
 
-    async def _serve(
-        self, *, port: int | None, host: str | None, path: str | os.PathLike[str] | None
-    ) -> None:
+    async def _serve(self, on_listening: Callable[[Listener], object] | None, **address: Any) -> None:
         with _cancelled_by_sigterm():
             try:
-                await self.listen(port=port, host=host, path=path)
+                listener = await self.listen(**address)
+                if on_listening is not None:
+                    on_listening(listener)
                 await asyncio.get_running_loop().create_future()
             except OSError as error:
                 log.error("%s", error.strerror)

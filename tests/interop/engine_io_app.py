@@ -8,7 +8,6 @@ Source: socketio/socket.io, docs/engine.io-protocol, "Test suite".
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,4 +45,4 @@ if __name__ == "__main__":
 
         uvicorn.run(io.asgi(), host="127.0.0.1", port=3000, log_level="warning")
     else:
-        asyncio.run(io._serve(port=3000, host=None, path=None))
+        io.run(port=3000)

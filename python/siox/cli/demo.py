@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
 
 import click
@@ -26,19 +24,8 @@ def demo(host: str, port: int, client: Path | None) -> None:
     """Start a small chat; open it in two tabs."""
     if client is None and CLIENT.is_dir():
         client = CLIENT
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(host, port, client))
-
-
-async def serve(host: str, port: int, client: Path | None) -> None:
-    """Listen, say where, and go on until it is interrupted."""
-    io = create_server(client)
-    try:
-        listener = await io.listen(host=host, port=port)
-    except OSError as error:
-        raise click.ClickException(str(error.strerror)) from None
-    click.echo(f"siox chat, open it in two tabs: {listener.url}/")
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await io.close()
+    create_server(client).run(
+        host=host,
+        port=port,
+        on_listening=lambda listener: click.echo(f"siox chat, open it in two tabs: {listener.url}/"),
+    )
