@@ -327,8 +327,8 @@ class Peer:
 
 def encode_event(
     name: str, args: tuple[Any, ...], *, default: Callable[[Any], Any] | None = None
-) -> tuple[bytes, list[bytes]]:
-    """Encode an event: its packet's text and its attachments."""
+) -> tuple[bytes, tuple[bytes, ...]]:
+    """Encode an event: its data and its attachments. `default` is asked about what no rule covers."""
 
 def decode_event(
     data: str | bytes, attachments: Sequence[bytes] | None = None

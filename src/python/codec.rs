@@ -4,7 +4,7 @@ use super::value::{self, EncodeOptions};
 use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 use std::cell::RefCell;
 
 thread_local! {
@@ -22,7 +22,7 @@ pub(super) fn encode_event<'py>(
     name: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
     default: Option<Py<PyAny>>,
-) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyList>)> {
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)> {
     let py = name.py();
     // Taken, not borrowed: what is encoded may run Python code that encodes.
     let mut out = BUFFER.take();
@@ -33,7 +33,7 @@ pub(super) fn encode_event<'py>(
         out.clear();
         BUFFER.set(out);
     }
-    let attachments = PyList::new(py, attachments.iter().map(|attachment| PyBytes::new(py, attachment)))?;
+    let attachments = PyTuple::new(py, attachments.iter().map(|attachment| PyBytes::new(py, attachment)))?;
     Ok((data?, attachments))
 }
 

@@ -32,85 +32,116 @@ fn float_as_index(value: f64) -> Option<usize> {
     whole.then_some(value as usize)
 }
 
-/// Reads the number at the start of `text`, and says how long it is. An error comes with the byte's offset.
-pub(super) fn read(text: &str) -> Result<(Number, usize), (JsonErrorKind, usize)> {
+/// What is wrong with a number, and at which of its bytes.
+type Fault = (JsonErrorKind, usize);
+
+/// Reads the number at the start of `text`, and says how long it is.
+pub(super) fn read(text: &str) -> Result<(Number, usize), Fault> {
     let bytes = text.as_bytes();
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
-    let (magnitude, end) = whole_part(bytes, start)?;
+    let whole = Digits::read(bytes, start, 0)?;
+    if whole.len > 1 && bytes.get(start) == Some(&b'0') {
+        return Err((JsonErrorKind::InvalidNumber, start + 1));
+    }
+    let end = start + whole.len;
     if matches!(bytes.get(end), Some(b'.' | b'e' | b'E')) {
-        let end = fraction_and_exponent(bytes, end)?;
-        return Ok((Number::Float(float(text, end)?), end));
+        return read_float(text, negative, &whole, end);
     }
-    let number = match magnitude.and_then(|magnitude| integer(magnitude, negative)) {
-        Some(number) => number,
-        None => Number::Float(float(text, end)?),
-    };
-    Ok((number, end))
+    if whole.len <= Digits::EXACT {
+        // Eighteen digits are within both.
+        let value = whole.value.cast_signed();
+        return Ok((Number::Integer(if negative { -value } else { value }), end));
+    }
+    Ok((long_integer(text, end)?, end))
 }
 
-/// The digits before the point: their value unless it passes 64 bits, and where they end.
-fn whole_part(bytes: &[u8], start: usize) -> Result<(Option<u64>, usize), (JsonErrorKind, usize)> {
-    let digits = bytes.get(start..).unwrap_or_default();
-    let mut value = Some(0_u64);
-    let mut len = 0;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
+/// A run of digits.
+struct Digits {
+    /// Their value, after that of the digits before them; right if all together are at most [`Self::EXACT`].
+    value: u64,
+    len: usize,
+}
+
+impl Digits {
+    /// So many digits cannot pass 64 bits.
+    const EXACT: usize = 18;
+
+    /// At least one digit at `at`.
+    #[inline]
+    fn read(bytes: &[u8], at: usize, mut value: u64) -> Result<Self, Fault> {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let mut len = 0;
+        for byte in rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            len += 1;
         }
-        value = match value {
-            // Eighteen digits cannot pass 64 bits.
-            Some(value) if len < 18 => Some(value * 10 + u64::from(digit)),
-            Some(value) => value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit))),
-            None => None,
-        };
-        len += 1;
-    }
-    match (digits.first(), len) {
-        (None, _) => Err((JsonErrorKind::UnexpectedEnd, start)),
-        (_, 0) => Err((JsonErrorKind::InvalidNumber, start)),
-        (Some(b'0'), 2..) => Err((JsonErrorKind::InvalidNumber, start + 1)),
-        _ => Ok((value, start + len)),
+        match (len, rest.is_empty()) {
+            (0, true) => Err((JsonErrorKind::UnexpectedEnd, at)),
+            (0, false) => Err((JsonErrorKind::InvalidNumber, at)),
+            _ => Ok(Self { value, len }),
+        }
     }
 }
 
-/// Where the fraction and exponent that begin at `at` end.
-fn fraction_and_exponent(bytes: &[u8], mut at: usize) -> Result<usize, (JsonErrorKind, usize)> {
+/// A number of which `whole` has been read, with a fraction, an exponent or both at `at`.
+fn read_float(text: &str, negative: bool, whole: &Digits, mut at: usize) -> Result<(Number, usize), Fault> {
+    let bytes = text.as_bytes();
+    let (mut value, mut len, mut fraction) = (whole.value, whole.len, 0);
     if bytes.get(at) == Some(&b'.') {
-        at = digits(bytes, at + 1)?;
+        let digits = Digits::read(bytes, at + 1, value)?;
+        at += 1 + digits.len;
+        (value, len, fraction) = (digits.value, len + digits.len, digits.len);
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
         at += 1;
         if matches!(bytes.get(at), Some(b'+' | b'-')) {
             at += 1;
         }
-        at = digits(bytes, at)?;
+        at += Digits::read(bytes, at, 0)?.len;
+        return Ok((Number::Float(float(text, at)?), at));
     }
-    Ok(at)
+    let number = match power_of_ten(fraction) {
+        Some(power) if len <= Digits::EXACT && value < 1 << 53 => {
+            // Both are exact, so the quotient is rounded once: it is the nearest float (Clinger 1990).
+            #[allow(clippy::cast_precision_loss)]
+            let value = value as f64 / power;
+            if negative { -value } else { value }
+        }
+        _ => float(text, at)?,
+    };
+    Ok((Number::Float(number), at))
 }
 
-/// Where the digits that begin at `at` end; at least one is needed.
-fn digits(bytes: &[u8], at: usize) -> Result<usize, (JsonErrorKind, usize)> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match (len, rest.first()) {
-        (0, None) => Err((JsonErrorKind::UnexpectedEnd, at)),
-        (0, Some(_)) => Err((JsonErrorKind::InvalidNumber, at)),
-        _ => Ok(at + len),
-    }
+/// The powers of ten that a float holds exactly and a short fraction needs.
+fn power_of_ten(exponent: usize) -> Option<f64> {
+    const POWERS: [f64; 19] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
+        1e18,
+    ];
+    POWERS.get(exponent).copied()
 }
 
-fn integer(magnitude: u64, negative: bool) -> Option<Number> {
-    if negative {
-        return 0_i64.checked_sub_unsigned(magnitude).map(Number::Integer);
+/// An integer of more than eighteen digits: exact if 64 bits hold it.
+#[cold]
+fn long_integer(text: &str, end: usize) -> Result<Number, Fault> {
+    let digits = text.get(..end).unwrap_or_default();
+    if let Ok(value) = digits.parse() {
+        return Ok(Number::Integer(value));
     }
-    Some(i64::try_from(magnitude).map_or(Number::Unsigned(magnitude), Number::Integer))
+    if let Ok(value) = digits.parse() {
+        return Ok(Number::Unsigned(value));
+    }
+    float(text, end).map(Number::Float)
 }
 
-fn float(text: &str, end: usize) -> Result<f64, (JsonErrorKind, usize)> {
-    let value: f64 =
-        text.get(..end).and_then(|digits| digits.parse().ok()).ok_or((JsonErrorKind::InvalidNumber, 0))?;
+fn float(text: &str, end: usize) -> Result<f64, Fault> {
+    let digits = text.get(..end).unwrap_or_default();
+    let value: f64 = digits.parse().map_err(|_| (JsonErrorKind::InvalidNumber, 0))?;
     // An infinite float would be a value that JSON cannot say and that we never send.
     if value.is_finite() { Ok(value) } else { Err((JsonErrorKind::NumberOutOfRange, 0)) }
 }
@@ -146,6 +177,32 @@ mod tests {
     fn fractions_and_exponents_are_floats() {
         for (text, value) in [("1.0", 1.0), ("-0.0", -0.0), ("1e3", 1e3), ("2.5E-3", 2.5e-3), ("1E+2", 1e2)] {
             assert_eq!(number(text), Number::Float(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn floats_are_the_nearest_there_are() {
+        for text in [
+            "0.1",
+            "96.5",
+            "123456.789",
+            "-0.000001",
+            "9007199254740991.5",
+            "9007199254740993.0",
+            "0.30000000000000004",
+        ] {
+            assert_eq!(number(text), Number::Float(text.parse().unwrap()), "{text}");
+        }
+        let mut digits = 1_u64;
+        for step in 0..2000_u64 {
+            digits = digits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
+            let all = (digits >> (step % 40)).to_string();
+            let (whole, fraction) = all.split_at(all.len() / 2);
+            let text = format!(
+                "{}.{fraction}",
+                if whole.starts_with('0') || whole.is_empty() { "0" } else { whole }
+            );
+            assert_eq!(number(&text), Number::Float(text.parse().unwrap()), "{text}");
         }
     }
 

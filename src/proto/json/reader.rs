@@ -1,6 +1,6 @@
 //! The reader: one pass over a JSON text, by recursion that the depth limit bounds.
 
-use super::cursor::Cursor;
+use super::cursor::{Broken, Cursor};
 use super::number::Number;
 use super::{JsonError, JsonErrorKind, ReadError, Sink, Text};
 use crate::proto::limits::MAX_JSON_DEPTH;
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     /// A reader at the start of `text`.
     pub fn new(text: &'a str, options: ReadOptions) -> Self {
         Self {
-            cursor: Cursor { text, at: 0 },
+            cursor: Cursor::new(text),
             options,
             depth_left: options.max_depth,
             at_first: false,
@@ -79,24 +79,91 @@ impl<'a> Reader<'a> {
 
     /// Enters an array, whose elements [`next_element`](Self::next_element) then gives.
     pub fn open_array(&mut self) -> Result<(), JsonError> {
-        self.cursor.expect(b'[')?;
-        self.descend()?;
+        let opened = self.cursor.expect(b'[').and_then(|()| self.descend());
         self.at_first = true;
-        Ok(())
+        self.judge(opened)
     }
 
     /// What the next element of the opened array is; reads nothing but blanks and the comma before it.
     pub fn peek(&mut self) -> Result<Kind, JsonError> {
+        let kind = self.kind();
+        self.judge(kind)
+    }
+
+    /// The next element of the opened array, or `None` at its end.
+    pub fn next_element<S: Sink>(&mut self, sink: &mut S) -> Result<Option<S::Value>, ReadError<S::Error>> {
+        let element = match self.at_element() {
+            Ok(true) => self.element(sink).map(Some),
+            Ok(false) => Ok(None),
+            Err(broken) => Err(broken.into()),
+        };
+        self.judge_read(element)
+    }
+
+    /// The next element of the opened array, which has to be a string.
+    pub fn next_string(&mut self) -> Result<Text<'_>, JsonError> {
+        let at_quote = self.at_element().and_then(|is_there| {
+            if is_there {
+                return self.cursor.expect(b'"');
+            }
+            Err(self.cursor.fail(JsonErrorKind::UnexpectedByte(b']'), self.cursor.at - 1))
+        });
+        self.judge(at_quote)?;
+        match self.cursor.string(&mut self.scratch) {
+            Ok(text) => Ok(text),
+            Err(Broken) => Err(self.cursor.fault()),
+        }
+    }
+
+    /// The elements of the opened array that are left, as an array of the sink that is not ended yet: the caller
+    /// ends it, or makes something else of it.
+    pub fn rest<S: Sink>(&mut self, sink: &mut S) -> Result<S::Array, ReadError<S::Error>> {
+        let rest = self.elements(sink);
+        self.judge_read(rest)
+    }
+
+    /// One whole value.
+    pub fn value<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+        let value = self.element(sink);
+        self.judge_read(value)
+    }
+
+    /// Checks that nothing but blanks is left.
+    pub fn finish(&mut self) -> Result<(), JsonError> {
+        self.cursor.skip_blanks();
+        match self.cursor.byte() {
+            None => Ok(()),
+            Some(byte) => {
+                let broken = Err(self.cursor.unexpected(byte));
+                self.judge(broken)
+            }
+        }
+    }
+
+    /// Says what is wrong.
+    fn judge<T>(&self, result: Result<T, Broken>) -> Result<T, JsonError> {
+        result.map_err(|Broken| self.cursor.fault())
+    }
+
+    /// Says what is wrong, if it is the text.
+    fn judge_read<T, E>(&self, result: Result<T, Stop<E>>) -> Result<T, ReadError<E>> {
+        result.map_err(|stop| match stop {
+            Stop::Broken => ReadError::Json(self.cursor.fault()),
+            Stop::Sink(error) => ReadError::Sink(error),
+        })
+    }
+
+    fn kind(&mut self) -> Result<Kind, Broken> {
         let mut byte = self.cursor.token()?;
         // The comma stays, so that asking twice gives the same answer.
         let before = self.cursor.at;
         if byte == b',' && !self.at_first {
             self.cursor.at += 1;
             byte = self.cursor.token()?;
-            self.cursor.at = before;
             if byte == b']' {
                 return Err(self.cursor.unexpected(byte));
             }
+            self.cursor.at = before;
         }
         match byte {
             b'"' => Ok(Kind::String),
@@ -110,47 +177,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next element of the opened array, or `None` at its end.
-    pub fn next_element<S: Sink>(&mut self, sink: &mut S) -> Result<Option<S::Value>, ReadError<S::Error>> {
-        if self.at_element()? { self.element(sink).map(Some) } else { Ok(None) }
-    }
-
-    /// The next element of the opened array, which has to be a string.
-    pub fn next_string(&mut self) -> Result<Text<'_>, JsonError> {
-        if !self.at_element()? {
-            return Err(JsonError { kind: JsonErrorKind::UnexpectedByte(b']'), offset: self.cursor.at - 1 });
-        }
-        self.cursor.expect(b'"')?;
-        self.cursor.string(&mut self.scratch)
-    }
-
-    /// The elements of the opened array that are left, as an array of the sink that is not ended yet: the caller
-    /// ends it, or makes something else of it.
-    pub fn rest<S: Sink>(&mut self, sink: &mut S) -> Result<S::Array, ReadError<S::Error>> {
-        let mut array = sink.begin_array().map_err(ReadError::Sink)?;
-        while self.at_element()? {
-            let value = self.element(sink)?;
-            sink.push(&mut array, value).map_err(ReadError::Sink)?;
-        }
-        Ok(array)
-    }
-
-    /// One whole value.
-    pub fn value<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
-        self.element(sink)
-    }
-
-    /// Checks that nothing but blanks is left.
-    pub fn finish(&mut self) -> Result<(), JsonError> {
-        self.cursor.skip_blanks();
-        match self.cursor.byte() {
-            None => Ok(()),
-            Some(byte) => Err(self.cursor.unexpected(byte)),
-        }
-    }
-
     /// Steps over the comma to the next element of the opened array, or over its end.
-    fn at_element(&mut self) -> Result<bool, JsonError> {
+    fn at_element(&mut self) -> Result<bool, Broken> {
         let first = std::mem::replace(&mut self.at_first, false);
         match self.cursor.token()? {
             b']' => {
@@ -167,7 +195,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn element<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+    fn elements<S: Sink>(&mut self, sink: &mut S) -> Result<S::Array, Stop<S::Error>> {
+        let mut array = sink.begin_array().map_err(Stop::Sink)?;
+        while self.at_element()? {
+            let value = self.element(sink)?;
+            sink.push(&mut array, value).map_err(Stop::Sink)?;
+        }
+        Ok(array)
+    }
+
+    fn element<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         let value = match self.cursor.token()? {
             b'"' => {
                 self.cursor.at += 1;
@@ -193,33 +230,33 @@ impl<'a> Reader<'a> {
             }
             byte => return Err(self.cursor.unexpected(byte).into()),
         };
-        value.map_err(ReadError::Sink)
+        value.map_err(Stop::Sink)
     }
 
-    fn array<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+    fn array<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         self.cursor.at += 1;
         self.descend()?;
-        let mut array = sink.begin_array().map_err(ReadError::Sink)?;
+        let mut array = sink.begin_array().map_err(Stop::Sink)?;
         if self.cursor.token()? == b']' {
             self.cursor.at += 1;
         } else {
             loop {
                 let value = self.element(sink)?;
-                sink.push(&mut array, value).map_err(ReadError::Sink)?;
+                sink.push(&mut array, value).map_err(Stop::Sink)?;
                 if !self.cursor.comma_or(b']')? {
                     break;
                 }
             }
         }
         self.depth_left += 1;
-        sink.end_array(array).map_err(ReadError::Sink)
+        sink.end_array(array).map_err(Stop::Sink)
     }
 
-    fn object<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, ReadError<S::Error>> {
+    fn object<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         let start = self.cursor.at;
         self.cursor.at += 1;
         self.descend()?;
-        let mut object = sink.begin_object().map_err(ReadError::Sink)?;
+        let mut object = sink.begin_object().map_err(Stop::Sink)?;
         let mut placeholder = Placeholder::default();
         if self.cursor.token()? == b'}' {
             self.cursor.at += 1;
@@ -233,15 +270,13 @@ impl<'a> Reader<'a> {
         }
         self.depth_left += 1;
         if !placeholder.is_one {
-            return sink.end_object(object).map_err(ReadError::Sink);
+            return sink.end_object(object).map_err(Stop::Sink);
         }
         sink.discard_object(object);
         let count = self.options.attachments.unwrap_or_default();
         match placeholder.num.and_then(|num| num.as_index(count)) {
-            Some(index) => sink.attachment(index).map_err(ReadError::Sink),
-            None => {
-                Err(JsonError { kind: JsonErrorKind::InvalidPlaceholder { count }, offset: start }.into())
-            }
+            Some(index) => sink.attachment(index).map_err(Stop::Sink),
+            None => Err(self.cursor.fail(JsonErrorKind::InvalidPlaceholder { count }, start).into()),
         }
     }
 
@@ -252,22 +287,22 @@ impl<'a> Reader<'a> {
         sink: &mut S,
         object: &mut S::Object,
         placeholder: &mut Placeholder,
-    ) -> Result<(), ReadError<S::Error>> {
+    ) -> Result<(), Stop<S::Error>> {
         self.cursor.expect(b'"')?;
         let counts = self.options.attachments.is_some();
         let text = self.cursor.string(&mut self.scratch)?;
         let (is_mark, is_num) = match text.as_bytes() {
-            PLACEHOLDER => (counts, false),
-            NUM => (false, counts),
+            PLACEHOLDER if counts => (true, false),
+            NUM if counts => (false, true),
             _ => (false, false),
         };
-        let key = sink.key(object, text).map_err(ReadError::Sink)?;
+        let key = sink.key(object, text).map_err(Stop::Sink)?;
         self.cursor.expect(b':')?;
         let next = self.cursor.token()?;
         let value = if is_num && matches!(next, b'-' | b'0'..=b'9') {
             let number = self.cursor.number()?;
             placeholder.num = Some(number);
-            give_number(sink, number).map_err(ReadError::Sink)?
+            give_number(sink, number).map_err(Stop::Sink)?
         } else {
             // The last of several members with one name counts.
             if is_mark {
@@ -277,15 +312,28 @@ impl<'a> Reader<'a> {
             }
             self.element(sink)?
         };
-        sink.insert(object, key, value).map_err(ReadError::Sink)
+        sink.insert(object, key, value).map_err(Stop::Sink)
     }
 
-    fn descend(&mut self) -> Result<(), JsonError> {
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(JsonError {
-            kind: JsonErrorKind::TooDeep { limit: self.options.max_depth },
-            offset: self.cursor.at - 1,
-        })?;
+    fn descend(&mut self) -> Result<(), Broken> {
+        if self.depth_left == 0 {
+            let limit = self.options.max_depth;
+            return Err(self.cursor.fail(JsonErrorKind::TooDeep { limit }, self.cursor.at - 1));
+        }
+        self.depth_left -= 1;
         Ok(())
+    }
+}
+
+/// Why reading stops: the text is broken, or the sink's reason.
+enum Stop<E> {
+    Broken,
+    Sink(E),
+}
+
+impl<E> From<Broken> for Stop<E> {
+    fn from(_: Broken) -> Self {
+        Self::Broken
     }
 }
 

@@ -168,6 +168,41 @@ pub(super) fn push_quoted(out: &mut Vec<u8>, before: Option<u8>, text: &[u8], af
     }
 }
 
+/// Appends a few bytes: numbers are so short that a call for their copying would cost more than it.
+#[inline]
+pub(super) fn push_short(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() > 2 * BLOCK {
+        return out.extend_from_slice(text);
+    }
+    out.reserve(text.len());
+    // SAFETY: there is room for all of `text`; each word that is written lies in it.
+    unsafe {
+        let room = out.as_mut_ptr().add(out.len());
+        if !copy_ends::<BLOCK>(text, room) && !copy_ends::<8>(text, room) && !copy_ends::<4>(text, room) {
+            for (at, byte) in text.iter().enumerate() {
+                room.add(at).write(*byte);
+            }
+        }
+        out.set_len(out.len() + text.len());
+    }
+}
+
+/// Copies the first and the last `N` bytes of a text of up to twice as many, unless it is shorter than one `N`.
+///
+/// # Safety
+///
+/// `room` has place for as many bytes as `text` has, elsewhere.
+#[inline]
+unsafe fn copy_ends<const N: usize>(text: &[u8], room: *mut u8) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) else { return false };
+    // SAFETY: both lie in `text`.
+    unsafe {
+        room.cast::<[u8; N]>().write_unaligned(*first);
+        room.add(text.len() - N).cast::<[u8; N]>().write_unaligned(*last);
+    }
+    true
+}
+
 /// Copies `text`, at least up to its first special byte, and says how far that is.
 ///
 /// # Safety
@@ -213,22 +248,14 @@ unsafe fn copy_plain(text: &[u8], room: *mut u8) -> usize {
 #[inline]
 unsafe fn copy_short(text: &[u8], room: *mut u8) -> usize {
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        let start = text.len() - 8;
-        // SAFETY: both words lie in `text`.
-        unsafe {
-            room.cast::<[u8; 8]>().write_unaligned(*first);
-            room.add(start).cast::<[u8; 8]>().write_unaligned(*last);
-        }
+        // SAFETY: as promised to us.
+        unsafe { copy_ends::<8>(text, room) };
         let words = u128::from(u64::from_le_bytes(*last)) << 64 | u128::from(u64::from_le_bytes(*first));
         return place(look(&words.to_le_bytes()), 8, text.len());
     }
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        let start = text.len() - 4;
-        // SAFETY: both halves lie in `text`.
-        unsafe {
-            room.cast::<[u8; 4]>().write_unaligned(*first);
-            room.add(start).cast::<[u8; 4]>().write_unaligned(*last);
-        }
+        // SAFETY: as promised to us.
+        unsafe { copy_ends::<4>(text, room) };
         let halves = u64::from(u32::from_le_bytes(*last)) << 32 | u64::from(u32::from_le_bytes(*first));
         // The block's other half is blanks, which are not special.
         let block = BLANKS << 64 | u128::from(halves);
@@ -294,6 +321,17 @@ mod tests {
             }
         }
         check(b"");
+    }
+
+    #[test]
+    fn a_few_bytes_are_appended_as_they_are() {
+        let text: Vec<u8> = (0..80).collect();
+        for len in 0..text.len() {
+            let mut out = Vec::with_capacity(len + 1);
+            out.push(b'x');
+            push_short(&mut out, &text[..len]);
+            assert_eq!(out, [b"x", &text[..len]].concat());
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Strings: taken from the text as they are, or with their escapes resolved into a scratch buffer.
 
-use super::cursor::Cursor;
-use super::{JsonError, JsonErrorKind, Text, scan};
+use super::cursor::{Broken, Cursor};
+use super::{JsonErrorKind, Text, scan};
 
 impl<'a> Cursor<'a> {
     /// The string whose opening quote has just been read.
-    #[inline]
-    pub(super) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Text<'s>, JsonError>
+    #[allow(clippy::inline_always, reason = "once per string; its result need not go through memory")]
+    #[inline(always)]
+    pub(super) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Text<'s>, Broken>
     where
         'a: 's,
     {
@@ -23,12 +24,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[cold]
     fn string_with_escapes<'s>(
         &mut self,
         start: usize,
         mut ascii: bool,
         scratch: &'s mut Vec<u8>,
-    ) -> Result<Text<'s>, JsonError> {
+    ) -> Result<Text<'s>, Broken> {
         scratch.clear();
         let mut begin = start;
         let mut has_lone_surrogate = false;
@@ -42,8 +44,10 @@ impl<'a> Cursor<'a> {
                     ascii &= escaped < 0x80;
                     has_lone_surrogate |= push_code_point(scratch, escaped);
                 }
-                Some(byte) => return Err(self.error(JsonErrorKind::ControlCharacter(byte))),
-                None => return Err(self.error(JsonErrorKind::UnexpectedEnd)),
+                Some(byte) => {
+                    return Err(self.fail(JsonErrorKind::ControlCharacter(byte), self.at));
+                }
+                None => return Err(self.ends()),
             }
             begin = self.at;
             let plain = scan::plain(self.rest_of_bytes());
@@ -60,7 +64,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The escape at the reader's place: a code point, which is a surrogate if it stands alone.
-    fn escape(&mut self) -> Result<u32, JsonError> {
+    fn escape(&mut self) -> Result<u32, Broken> {
         let start = self.at;
         let letter = self.text.as_bytes().get(start + 1).copied();
         self.at += 2;
@@ -72,16 +76,17 @@ impl<'a> Cursor<'a> {
             Some(b'r') => 0x0d,
             Some(b't') => 0x09,
             Some(b'u') => return self.unicode_escape(start),
-            Some(_) => return Err(JsonError { kind: JsonErrorKind::InvalidEscape, offset: start }),
-            None => return Err(JsonError { kind: JsonErrorKind::UnexpectedEnd, offset: start + 1 }),
+            Some(_) => return Err(self.fail(JsonErrorKind::InvalidEscape, start)),
+            None => return Err(self.fail(JsonErrorKind::UnexpectedEnd, start + 1)),
         };
         Ok(code)
     }
 
     /// The four digits after `\u`, and the second half of a pair when they are the first.
-    fn unicode_escape(&mut self, start: usize) -> Result<u32, JsonError> {
-        let invalid = JsonError { kind: JsonErrorKind::InvalidEscape, offset: start };
-        let high = self.four_hex_digits(self.at).ok_or(invalid)?;
+    fn unicode_escape(&mut self, start: usize) -> Result<u32, Broken> {
+        let Some(high) = self.four_hex_digits(self.at) else {
+            return Err(self.fail(JsonErrorKind::InvalidEscape, start));
+        };
         self.at += 4;
         if !(0xd800..0xdc00).contains(&high) {
             return Ok(high);

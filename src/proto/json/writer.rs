@@ -11,23 +11,27 @@ pub fn write_null(out: &mut Vec<u8>) {
 
 /// Appends `true` or `false`.
 pub fn write_bool(out: &mut Vec<u8>, value: bool) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
+    if value {
+        out.extend_from_slice(b"true");
+    } else {
+        out.extend_from_slice(b"false");
+    }
 }
 
 /// Appends an integer.
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    scan::push_short(out, itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends an integer.
 pub fn write_u64(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    scan::push_short(out, itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends a float in its shortest form; `null` for NaN and the infinities, which JSON cannot say.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        scan::push_short(out, zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
         write_null(out);
     }

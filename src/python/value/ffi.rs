@@ -41,22 +41,23 @@ pub(super) fn exact<'a, 'py>(value: &'a Bound<'py, PyAny>) -> Exact<'a, 'py> {
     // SAFETY: `object` is a live object. Each cast follows the check that the object's type is that very type.
     unsafe {
         let kind = ffi::Py_TYPE(object);
-        if kind == &raw mut ffi::PyUnicode_Type {
+        // In the order of what the walks leave over: they have written what is plain.
+        if kind == &raw mut ffi::PyDict_Type {
+            Exact::Dict(value.cast_unchecked())
+        } else if kind == &raw mut ffi::PyList_Type {
+            Exact::List(value.cast_unchecked())
+        } else if kind == &raw mut ffi::PyUnicode_Type {
             Exact::Str(value.cast_unchecked())
+        } else if kind == &raw mut ffi::PyTuple_Type {
+            Exact::Tuple(value.cast_unchecked())
         } else if kind == &raw mut ffi::PyLong_Type {
             Exact::Int(value.cast_unchecked())
-        } else if kind == &raw mut ffi::PyDict_Type {
-            Exact::Dict(value.cast_unchecked())
+        } else if kind == &raw mut ffi::PyFloat_Type {
+            Exact::Float(value.cast_unchecked())
         } else if kind == &raw mut ffi::PyBool_Type {
             Exact::Bool(object == ffi::Py_True())
         } else if object == ffi::Py_None() {
             Exact::None
-        } else if kind == &raw mut ffi::PyList_Type {
-            Exact::List(value.cast_unchecked())
-        } else if kind == &raw mut ffi::PyFloat_Type {
-            Exact::Float(value.cast_unchecked())
-        } else if kind == &raw mut ffi::PyTuple_Type {
-            Exact::Tuple(value.cast_unchecked())
         } else if kind == &raw mut ffi::PyBytes_Type {
             Exact::Bytes(value.cast_unchecked())
         } else if kind == &raw mut ffi::PyByteArray_Type {

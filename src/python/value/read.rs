@@ -17,8 +17,9 @@ pub(crate) fn read_event<'py>(
     attachments: &[Bytes],
 ) -> Result<(Bound<'py, PyAny>, Bound<'py, PyTuple>), PayloadError> {
     with_sink(py, attachments, |sink| {
-        let (name, arguments) = packet::read_event(data, attachments.len(), sink)?;
-        Ok((name, sink.end_tuple(&arguments).map_err(DataError::Sink)?))
+        let ((), arguments) = packet::read_event(data, attachments.len(), sink)?;
+        let arguments = sink.end_tuple(&arguments).map_err(DataError::Sink)?;
+        Ok((sink.pop(), arguments))
     })
 }
 
@@ -38,9 +39,9 @@ pub(crate) fn read_args<'py>(
 pub(crate) fn read_value<'py>(py: Python<'py>, data: &str) -> Result<Bound<'py, PyAny>, PayloadError> {
     with_sink(py, &[], |sink| {
         let mut reader = Reader::new(data, ReadOptions::default());
-        let value = reader.value(sink)?;
+        reader.value(sink)?;
         reader.finish()?;
-        Ok(value)
+        Ok(sink.pop())
     })
 }
 

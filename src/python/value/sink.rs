@@ -6,16 +6,29 @@ use crate::proto::json::{Sink, Text};
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use std::cell::Cell;
 
-/// Builds Python objects. Elements and members wait on one stack until their array or object ends, so that a list
-/// is made at its final size.
+thread_local! {
+    static KEPT: Cell<Option<Box<Kept>>> = const { Cell::new(None) };
+}
+
+/// What one reading leaves to the next on its thread.
+struct Kept {
+    stack: Vec<Py<PyAny>>,
+    keys: Keys,
+}
+
+/// A stack that grew larger is given back.
+const KEPT_STACK: usize = 1024;
+
+/// Builds Python objects. Every value, element and member waits on one stack until its array or object ends: a list
+/// is made at its final size, and the reader, which hands values from call to call, hands on nothing.
 pub(super) struct PySink<'a, 'py> {
     py: Python<'py>,
-    stack: Vec<Bound<'py, PyAny>>,
-    keys: Keys,
+    kept: Box<Kept>,
     attachments: &'a [Bytes],
     /// The attachments that were asked for: one object each, however often a placeholder names it.
-    taken: Vec<Option<Bound<'py, PyAny>>>,
+    taken: Vec<Option<Py<PyAny>>>,
 }
 
 /// Where on the stack an array or object begins.
@@ -23,34 +36,54 @@ pub(super) struct Base(usize);
 
 impl<'a, 'py> PySink<'a, 'py> {
     pub(super) fn new(py: Python<'py>, attachments: &'a [Bytes]) -> Self {
-        Self { py, stack: Vec::new(), keys: Keys::take(), attachments, taken: Vec::new() }
+        // Taken, not borrowed: Python's garbage collector may run code that reads in its turn.
+        let kept = KEPT.take().unwrap_or_else(|| Box::new(Kept { stack: Vec::new(), keys: Keys::new() }));
+        Self { py, kept, attachments, taken: Vec::new() }
+    }
+
+    /// Ends the reading.
+    pub(super) fn close(mut self) {
+        self.kept.stack.clear();
+        self.kept.stack.shrink_to(KEPT_STACK);
+        KEPT.set(Some(self.kept));
     }
 
     /// Ends an array as a tuple: the arguments of an event.
     pub(super) fn end_tuple(&mut self, array: &Base) -> Result<Bound<'py, PyTuple>, Box<PyErr>> {
-        boxed(ffi::tuple_from_stack(self.py, &mut self.stack, array.0))
+        boxed(ffi::tuple_from_stack(self.py, &mut self.kept.stack, array.0))
     }
 
-    /// Ends the reading.
-    pub(super) fn close(self) {
-        self.keys.keep();
+    /// The value that was built last.
+    pub(super) fn pop(&mut self) -> Bound<'py, PyAny> {
+        self.kept.stack.pop().unwrap_or_else(|| self.py.None()).into_bound(self.py)
     }
 
-    fn text(&self, text: Text<'_>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(text) = text.as_ascii() {
-            return Ok(AsciiStr::new(self.py, text)?.into_bound(self.py).into_any());
-        }
-        if let Some(text) = text.as_str() {
-            return Ok(PyString::new(self.py, text).into_any());
-        }
-        let bytes = PyBytes::new(self.py, text.as_bytes());
-        bytes.call_method1("decode", ("utf-8", "surrogatepass"))
+    #[allow(clippy::unnecessary_wraps, reason = "what every method of the sink ends with")]
+    fn keep(&mut self, value: Bound<'py, PyAny>) -> Result<(), Box<PyErr>> {
+        self.kept.stack.push(value.unbind());
+        Ok(())
     }
 
-    fn cached(&mut self, text: Text<'_>) -> PyResult<Bound<'py, PyAny>> {
+    /// A str that is not ASCII.
+    #[cold]
+    fn wide(&mut self, text: Text<'_>) -> Result<(), Box<PyErr>> {
+        let value = if let Some(text) = text.as_str() {
+            PyString::new(self.py, text).into_any()
+        } else {
+            let bytes = PyBytes::new(self.py, text.as_bytes());
+            boxed(bytes.call_method1("decode", ("utf-8", "surrogatepass")))?
+        };
+        self.keep(value)
+    }
+
+    #[inline]
+    fn cached(&mut self, text: Text<'_>) -> Result<(), Box<PyErr>> {
         match text.as_ascii() {
-            Some(name) => self.keys.get(self.py, name).map(Bound::into_any),
-            None => self.text(text),
+            Some(name) => {
+                let name = boxed(self.kept.keys.get(self.py, name))?;
+                self.keep(name.into_any())
+            }
+            None => self.wide(text),
         }
     }
 }
@@ -60,88 +93,96 @@ fn boxed<T>(result: PyResult<T>) -> Result<T, Box<PyErr>> {
     result.map_err(Box::new)
 }
 
-impl<'py> Sink for PySink<'_, 'py> {
-    type Value = Bound<'py, PyAny>;
+impl Sink for PySink<'_, '_> {
+    /// It is on the stack.
+    type Value = ();
     type Error = Box<PyErr>;
     type Array = Base;
     type Object = Base;
-    /// The name is on the stack.
+    /// It is on the stack.
     type Key = ();
 
     #[inline]
-    fn null(&mut self) -> Result<Self::Value, Self::Error> {
-        Ok(self.py.None().into_bound(self.py))
+    fn null(&mut self) -> Result<(), Self::Error> {
+        self.keep(self.py.None().into_bound(self.py))
     }
     #[inline]
-    fn boolean(&mut self, value: bool) -> Result<Self::Value, Self::Error> {
-        Ok(PyBool::new(self.py, value).to_owned().into_any())
+    fn boolean(&mut self, value: bool) -> Result<(), Self::Error> {
+        self.keep(PyBool::new(self.py, value).to_owned().into_any())
     }
     #[inline]
-    fn integer(&mut self, value: i64) -> Result<Self::Value, Self::Error> {
-        Ok(PyInt::new(self.py, value).into_any())
+    fn integer(&mut self, value: i64) -> Result<(), Self::Error> {
+        self.keep(PyInt::new(self.py, value).into_any())
     }
     #[inline]
-    fn unsigned(&mut self, value: u64) -> Result<Self::Value, Self::Error> {
-        Ok(PyInt::new(self.py, value).into_any())
+    fn unsigned(&mut self, value: u64) -> Result<(), Self::Error> {
+        self.keep(PyInt::new(self.py, value).into_any())
     }
     #[inline]
-    fn float(&mut self, value: f64) -> Result<Self::Value, Self::Error> {
-        Ok(PyFloat::new(self.py, value).into_any())
+    fn float(&mut self, value: f64) -> Result<(), Self::Error> {
+        self.keep(PyFloat::new(self.py, value).into_any())
     }
     #[inline]
-    fn string(&mut self, text: Text<'_>) -> Result<Self::Value, Self::Error> {
-        boxed(self.text(text))
+    fn string(&mut self, text: Text<'_>) -> Result<(), Self::Error> {
+        match text.as_ascii() {
+            Some(text) => {
+                let text = boxed(AsciiStr::new(self.py, text))?;
+                self.keep(text.into_bound(self.py).into_any())
+            }
+            None => self.wide(text),
+        }
     }
     #[inline]
-    fn name(&mut self, text: Text<'_>) -> Result<Self::Value, Self::Error> {
-        boxed(self.cached(text))
+    fn name(&mut self, text: Text<'_>) -> Result<(), Self::Error> {
+        self.cached(text)
     }
-    fn attachment(&mut self, index: usize) -> Result<Self::Value, Self::Error> {
+    fn attachment(&mut self, index: usize) -> Result<(), Self::Error> {
         if self.taken.len() <= index {
-            self.taken.resize(index + 1, None);
+            self.taken.resize_with(index + 1, || None);
         }
         let data = self.attachments.get(index).map_or(&b""[..], |data| data);
-        let new = || PyBytes::new(self.py, data).into_any();
-        Ok(self.taken.get_mut(index).map_or_else(new, |taken| taken.get_or_insert_with(new).clone()))
+        let new = || PyBytes::new(self.py, data).into_any().unbind();
+        let value = self
+            .taken
+            .get_mut(index)
+            .map_or_else(new, |taken| taken.get_or_insert_with(new).clone_ref(self.py));
+        self.keep(value.into_bound(self.py))
     }
     #[inline]
     fn begin_array(&mut self) -> Result<Base, Self::Error> {
-        Ok(Base(self.stack.len()))
+        Ok(Base(self.kept.stack.len()))
     }
     #[inline]
-    fn push(&mut self, _array: &mut Base, value: Self::Value) -> Result<(), Self::Error> {
-        self.stack.push(value);
+    fn push(&mut self, _array: &mut Base, _value: ()) -> Result<(), Self::Error> {
         Ok(())
     }
     #[inline]
-    fn end_array(&mut self, array: Base) -> Result<Self::Value, Self::Error> {
-        boxed(ffi::list_from_stack(self.py, &mut self.stack, array.0))
+    fn end_array(&mut self, array: Base) -> Result<(), Self::Error> {
+        let list = boxed(ffi::list_from_stack(self.py, &mut self.kept.stack, array.0))?;
+        self.keep(list)
     }
     #[inline]
     fn begin_object(&mut self) -> Result<Base, Self::Error> {
-        Ok(Base(self.stack.len()))
+        Ok(Base(self.kept.stack.len()))
     }
     #[inline]
     fn key(&mut self, _object: &mut Base, text: Text<'_>) -> Result<(), Self::Error> {
-        let key = boxed(self.cached(text))?;
-        self.stack.push(key);
-        Ok(())
+        self.cached(text)
     }
     #[inline]
-    fn insert(&mut self, _object: &mut Base, _key: (), value: Self::Value) -> Result<(), Self::Error> {
-        self.stack.push(value);
+    fn insert(&mut self, _object: &mut Base, _key: (), _value: ()) -> Result<(), Self::Error> {
         Ok(())
     }
-    #[inline]
-    fn end_object(&mut self, object: Base) -> Result<Self::Value, Self::Error> {
+    fn end_object(&mut self, object: Base) -> Result<(), Self::Error> {
         let dict = PyDict::new(self.py);
-        let mut members = self.stack.drain(object.0.min(self.stack.len())..);
+        let mut members = self.kept.stack.drain(object.0.min(self.kept.stack.len())..);
         while let (Some(key), Some(value)) = (members.next(), members.next()) {
             boxed(dict.set_item(key, value))?;
         }
-        Ok(dict.into_any())
+        drop(members);
+        self.keep(dict.into_any())
     }
     fn discard_object(&mut self, object: Base) {
-        self.stack.truncate(object.0);
+        self.kept.stack.truncate(object.0);
     }
 }

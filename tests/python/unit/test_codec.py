@@ -28,7 +28,7 @@ from siox.exceptions import PacketDecodeError
 def sent(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """The JSON of one argument that has no attachments."""
     data, attachments = encode_event("e", (value,), default=default)
-    assert attachments == []
+    assert attachments == ()
     text = data.decode()
     assert text.startswith('["e",')
     assert text.endswith("]")
@@ -337,7 +337,7 @@ def test_a_record_may_hold_attachments() -> None:
         '["e",{"inner":{"a":1,"b":' + placeholder % 0 + '},"data":' + placeholder % 1 + "},"
         '{"when":"2026-01-02","data":' + placeholder % 2 + ',"inner":null}]'
     )
-    assert attachments == [b"in", b"out", b"m"]
+    assert attachments == (b"in", b"out", b"m")
 
 
 def test_a_dataclass_itself_is_no_value() -> None:
@@ -397,7 +397,7 @@ def test_memoryviews_with_steps_are_their_bytes() -> None:
 def test_attachments_are_counted_depth_first_wherever_they_are() -> None:
     value = {"a": (b"0", [bytearray(b"1")]), "b": {"c": memoryview(b"2")}, "d": np.array([3], dtype=np.uint8)}
     data, attachments = encode_event("e", (value, b"4"))
-    assert attachments == [b"0", b"1", b"2", b"\3", b"4"]
+    assert attachments == (b"0", b"1", b"2", b"\3", b"4")
     assert [part[0] for part in data.decode().split('"num":')[1:]] == list("01234")
 
 
@@ -405,7 +405,7 @@ def test_an_attachment_is_a_copy() -> None:
     value = bytearray(b"before")
     _, attachments = encode_event("e", (value,))
     value[:] = b"after!"
-    assert attachments == [b"before"]
+    assert attachments == (b"before",)
 
 
 def test_a_released_or_impossible_buffer_is_refused_with_its_path() -> None:
@@ -465,7 +465,7 @@ def test_what_has_no_rule_is_refused_with_its_path(value: Any, name: str) -> Non
 def test_a_refusal_leaves_nothing_behind() -> None:
     with pytest.raises(TypeError):
         encode_event("e", ("some", b"thing", {1}))
-    assert encode_event("e", (b"x",)) == (b'["e",{"_placeholder":true,"num":0}]', [b"x"])
+    assert encode_event("e", (b"x",)) == (b'["e",{"_placeholder":true,"num":0}]', (b"x",))
 
 
 def test_a_circle_is_named() -> None:
@@ -528,8 +528,8 @@ def test_values_side_by_side_do_not_add_up() -> None:
 
 
 def test_the_name_is_a_str_or_an_int() -> None:
-    assert encode_event(Text("name"), ()) == (b'["name"]', [])
-    assert encode_event(5, (1,)) == (b"[5,1]", [])  # type: ignore[arg-type]
+    assert encode_event(Text("name"), ()) == (b'["name"]', ())
+    assert encode_event(5, (1,)) == (b"[5,1]", ())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="an event's name is a str, not bytes"):
         encode_event(b"name", ())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="tuple"):
@@ -553,7 +553,7 @@ def test_default_is_asked_for_the_rest_only() -> None:
 def test_what_default_returns_may_be_anything_that_can_be_sent() -> None:
     data, attachments = encode_event("e", ({1},), default=lambda value: {"set": b"x"})
     assert data == b'["e",{"set":{"_placeholder":true,"num":0}}]'
-    assert attachments == [b"x"]
+    assert attachments == (b"x",)
 
 
 def test_what_default_raises_comes_with_the_path() -> None:
@@ -578,7 +578,7 @@ def test_default_may_encode() -> None:
 
     data, attachments = encode_event("e", (b"o", {1}), default=default)
     assert json.loads(data)[2] == '["inner",[1],{"_placeholder":true,"num":0}]'
-    assert attachments == [b"o"]
+    assert attachments == (b"o",)
 
 
 def test_default_that_encodes_itself_is_stopped_before_the_stack_ends() -> None:

@@ -8,7 +8,7 @@ use pyo3::types::PyTuple;
 #[inline]
 pub(in crate::python::value) fn list_from_stack<'py>(
     py: Python<'py>,
-    stack: &mut Vec<Bound<'py, PyAny>>,
+    stack: &mut Vec<Py<PyAny>>,
     base: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let items = stack.drain(base.min(stack.len())..);
@@ -27,7 +27,7 @@ pub(in crate::python::value) fn list_from_stack<'py>(
 #[inline]
 pub(in crate::python::value) fn tuple_from_stack<'py>(
     py: Python<'py>,
-    stack: &mut Vec<Bound<'py, PyAny>>,
+    stack: &mut Vec<Py<PyAny>>,
     base: usize,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let items = stack.drain(base.min(stack.len())..);
