@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
@@ -227,6 +227,8 @@ class Server(Namespace):
     ) -> None:
         """Serve until Ctrl-C or SIGTERM, in an event loop of its own.
 
+        SIGTERM is the server's meanwhile; a program with a handler of its own awaits `listen` instead.
+
         Args:
             port: see `listen`.
             host: see `listen`.
@@ -375,23 +377,20 @@ class EngineEvents:
 
 
 @contextlib.contextmanager
-def _cancelled_by_sigterm() -> Any:
-    """Cancel the current task at SIGTERM, as `asyncio.Runner` does at SIGINT."""
+def _cancelled_by_sigterm() -> Iterator[None]:
+    """Cancel the current task at SIGTERM, as `asyncio.Runner` does at SIGINT; give the signal back after."""
     task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    ours = (
-        sys.platform != "win32"
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        and task is not None
-    )
-    if ours and task is not None:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    if sys.platform == "win32" or task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         yield
     finally:
-        if ours:
-            loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(signal.SIGTERM)
+        if before is not None:  # None: it was set by no Python code
+            signal.signal(signal.SIGTERM, before)
 
 
 def _print_traces() -> None:
