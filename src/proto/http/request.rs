@@ -274,6 +274,10 @@ fn consume(buffer: &mut Vec<u8>, count: usize) {
         *buffer = Vec::new();
     } else {
         buffer.drain(..count);
+        if buffer.len() < 8 {
+            // Half a blank line, mostly: an idle connection does not keep its last request's buffer for it.
+            buffer.shrink_to_fit();
+        }
     }
 }
 
