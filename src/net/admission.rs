@@ -10,14 +10,14 @@ use super::link::{Context, LinkKind, Outgoing};
 use super::log::LogKind;
 use super::outbox::Outbox;
 use super::reactor::{Reactor, new_sid};
-use super::session::{Carrier, HandshakeInfo, SessionEntry, TOO_BIG_HINT};
+use super::session::{Carrier, HandshakeInfo, SessionEntry};
 use crate::proto::Side;
 use crate::proto::engine::{
     Admission, BadRequest, HandshakeError, Query, Request, Session, SessionInfo, TransportKind, verify,
 };
 use crate::proto::http::cors::origin_is_clean;
 use crate::proto::http::response::HeaderPair;
-use crate::proto::http::{Head, HttpError, Response, Verdict};
+use crate::proto::http::{Head, Response, Verdict};
 use crate::proto::sid::Sid;
 use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::ws::MessageReader;
@@ -99,7 +99,7 @@ impl Reactor {
         Ok((admission, session))
     }
 
-    fn is_websocket(&self, wire: Wire, head: &Head) -> bool {
+    pub(super) fn is_websocket(&self, wire: Wire, head: &Head) -> bool {
         match wire {
             Wire::Stream(_) => head.has_token("upgrade", "websocket"),
             Wire::Link(key) => self.links.get(key).is_some_and(|link| link.kind == LinkKind::WebSocket),
@@ -274,97 +274,6 @@ impl Reactor {
         }
     }
 
-    fn refuse(&mut self, wire: Wire, head: &Head, error: &HandshakeError, now: Instant) {
-        self.stats.requests_refused += 1;
-        self.log_refused(head, error, now);
-        let response = if self.is_websocket(wire, head) {
-            Response::new(400, "text/html", error.upgrade_body())
-        } else {
-            let body = error.json_body();
-            if body.is_empty() {
-                Response::empty(error.status())
-            } else {
-                Response::json(error.status(), body)
-            }
-        };
-        if let Wire::Stream(key) = wire
-            && self.is_websocket(wire, head)
-        {
-            self.end_keep_alive(key);
-        }
-        self.respond(wire, response, now);
-    }
-
-    /// A path that is not ours: a page that the application gave us, or nothing.
-    fn answer_foreign(&mut self, wire: Wire, head: &Head, now: Instant) {
-        if head.query().is_some_and(|query| query.contains("EIO=")) {
-            let line = format!(
-                "no Socket.IO at {:?}: a client asked there, but this server's path is {:?} (option `path`, on both sides)",
-                head.path(),
-                self.options.path
-            );
-            self.log_seldom(LogKind::WrongPath, line, now);
-        }
-        let page = self.options.static_files.get(head.path());
-        let response = match page {
-            Some(file) if matches!(head.method(), "GET" | "HEAD") => file.response(head),
-            _ => Response::text(404, "Not Found"),
-        };
-        self.respond(wire, response, now);
-    }
-
-    /// The JavaScript client's files, served beside the endpoint.
-    fn client_file(&self, head: &Head) -> Option<Response> {
-        let name = head.path().strip_prefix(self.options.path.as_str())?;
-        if !name.starts_with("socket.io") || !matches!(head.method(), "GET" | "HEAD") {
-            return None;
-        }
-        Some(match (self.options.client_files.get(name), self.options.client_files.is_empty()) {
-            (Some(file), _) => file.response(head),
-            (None, true) => Response::text(
-                404,
-                "This server does not serve the JavaScript client: set the option serve_client to the folder that \
-                 holds it (node_modules/socket.io-client/dist), or load it from elsewhere.\n",
-            ),
-            (None, false) => Response::text(404, "There is no such file in the folder of serve_client.\n"),
-        })
-    }
-
-    fn log_origin_refused(&mut self, origin: &str, host: Option<&str>, now: Instant) {
-        let line = format!(
-            "origin {origin:?} refused (the host is {:?}): if its pages may connect, name it in the option `cors`, \
-             as in Server(cors={origin:?})",
-            host.unwrap_or_default()
-        );
-        self.log_seldom(LogKind::Origin, line, now);
-    }
-
-    fn log_refused(&mut self, head: &Head, error: &HandshakeError, now: Instant) {
-        let (kind, line) = match error {
-            HandshakeError::UnsupportedVersion => (
-                LogKind::Version,
-                "a client of another Engine.IO revision was refused: this server speaks revision 4 (Socket.IO 3 and \
-                 later); update the client (socket.io-client 2 speaks revision 3)"
-                    .to_owned(),
-            ),
-            HandshakeError::UnknownSid => (
-                LogKind::UnknownSession,
-                "a request named a session that this process does not know: it has ended, or several processes serve \
-                 without sticky sessions (route each client to one process, or offer only the websocket transport)"
-                    .to_owned(),
-            ),
-            HandshakeError::BadRequest(BadRequest::NoUpgrade) => (
-                LogKind::NoUpgrade,
-                "a websocket request came without its Upgrade header: a proxy in front dropped it; let it forward \
-                 websockets (nginx: proxy_http_version 1.1, proxy_set_header Upgrade and Connection)"
-                    .to_owned(),
-            ),
-            HandshakeError::BadRequest(BadRequest::OriginRefused) => return,
-            other => (LogKind::Refused, format!("{} {} refused: {other}", head.method(), head.path())),
-        };
-        self.log_seldom(kind, line, now);
-    }
-
     /// Whether a request came by TLS.
     pub(super) fn is_secure(&self, wire: Wire) -> bool {
         match wire {
@@ -436,15 +345,5 @@ impl Reactor {
                 self.requests.remove(key);
             }
         }
-    }
-
-    /// A request that was no HTTP, or more than is allowed.
-    pub(super) fn log_request_broken(&mut self, error: &HttpError, now: Instant) {
-        let hint = match error {
-            HttpError::BodyTooLarge { .. } => TOO_BIG_HINT,
-            HttpError::FirstByte(0x16) => ": a client speaks TLS to this plain port",
-            _ => "",
-        };
-        self.log_seldom(LogKind::BadRequest, format!("a request was refused: {error}{hint}"), now);
     }
 }
