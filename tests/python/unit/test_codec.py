@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import gc
 import json
 import math
 import mmap
@@ -777,3 +778,31 @@ def test_every_name_is_its_own_however_many_there_are() -> None:
 def test_what_was_sent_is_received() -> None:
     value = {"a": [1, 2.5, None, True, "x" * 1000, {"b": b"one"}], "ключ": ["значение", b"two"]}
     assert decode_event(*encode_event("e", (value, b"three"))) == ("e", (value, b"three"))
+
+
+def test_nothing_is_kept_of_what_passed_or_failed() -> None:
+    out = {"a": [1.5, "é", (b"x", Plain(1)), Model(when=datetime.date(2026, 1, 2), data=b"")], 2: None}
+    circle: list[Any] = [out]
+    circle.append(circle)
+    text = '["e",{"a":[1.5,"é",{"_placeholder":true,"num":0}],"a key":[[],{}]}'
+
+    def once() -> None:
+        encode_event("e", (out,), default=str)
+        decode_event(text + "]", [b"x"])
+        for refused in (circle, [out, {1}], [out, {(): 1}]):
+            with pytest.raises((TypeError, ValueError)):
+                encode_event("e", (refused,))
+        for broken in (text, text + ",]", text + ',{"_placeholder":true,"num":1}]'):
+            with pytest.raises(PacketDecodeError):
+                decode_event(broken, [b"x"])
+
+    def growth() -> int:
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(100):
+            once()
+        gc.collect()
+        return sys.getallocatedblocks() - before
+
+    # Caches fill once; what leaks grows each time.
+    assert min(growth() for _ in range(4)) < 50
