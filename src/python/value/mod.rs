@@ -14,7 +14,5 @@ mod record;
 mod sink;
 mod write;
 
-#[allow(unused_imports)]
 pub(crate) use read::{PayloadError, read_args, read_event, read_value};
-#[allow(unused_imports)]
 pub(crate) use write::{EncodeOptions, write_args, write_value, write_values};
