@@ -171,7 +171,7 @@ impl Engine {
             error.set_item(intern!(py, "data"), data)?;
         }
         let packet = Encoded::build(PacketKind::ConnectError, &namespace, None, |out, attachments| {
-            value::write_value(error.as_any(), "data", &this.encode, out, attachments)
+            value::write_value(error.as_any(), "error", &this.encode, out, attachments)
         })?;
         let known = this.state().sockets.remove(&socket);
         drop(known);
