@@ -131,15 +131,14 @@ class Admission:
             return
         self.dismiss(socket)
         try:
-            self._server._engine.refuse(socket._key, message, data)
+            socket._engine.refuse(socket._key, message, data)
         except (TypeError, ValueError):
             log.exception("the refusal of socket %s cannot be sent", socket.id)
-            self._server._engine.refuse(socket._key, INTERNAL_ERROR, None)
+            socket._engine.refuse(socket._key, INTERNAL_ERROR, None)
 
     def _accept(self, socket: Socket) -> None:
-        server = self._server
         socket._state = State.CONNECTED
-        server._engine.accept(socket._key)
+        socket._engine.accept(socket._key)
         self._fire(socket, "connection", ())
 
     def _fire(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
@@ -156,7 +155,7 @@ class Admission:
 
     def disconnect(self, socket: Socket, reason: str, details: str | None) -> None:
         """A socket has gone: tell its listeners, then let go of it."""
-        engine, key = self._server._engine, socket._key
+        engine, key = socket._engine, socket._key
         if socket._state is State.JOINING:
             self.dismiss(socket)
             engine.forget(key)
@@ -165,7 +164,7 @@ class Admission:
             engine.forget(key)
             return
         values = (reason, details)
-        socket.handshake  # noqa: B018  (a disconnect handler may still ask for it)
+        socket._keep_request()
         self._fire(socket, "disconnecting", values)
         self._fire_own(socket, "disconnecting", values)
         engine.forget(key)

@@ -46,8 +46,12 @@ def on_loop_of(future: asyncio.Future[Any], act: Callable[..., None]) -> Callabl
     def call(*values: Any) -> None:
         if asyncio._get_running_loop() is loop:
             act(*values)
-        elif not loop.is_closed():
+            return
+        try:
             loop.call_soon_threadsafe(act, *values)
+        except RuntimeError:
+            if not loop.is_closed():  # nobody waits there any more
+                raise
 
     return call
 

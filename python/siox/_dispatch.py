@@ -95,6 +95,7 @@ class Dispatcher:
         if self._loop is not loop:
             self._loop = loop
             self._start = task_starter(loop)
+            self._running.clear()  # what ran on a loop that was closed will never end
 
     def detach(self) -> None:
         """Forget the loop."""
@@ -386,6 +387,15 @@ class Dispatcher:
         """Call the listeners of an event that is our own; return what has not ended."""
         futures = [self.invoke(socket, listener, name, values, None) for listener in listeners]
         return [future for future in futures if future is not None]
+
+    def show(
+        self, socket: Socket, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
+    ) -> None:
+        """Call the catch-alls of an event that goes out, on the loop though the emit came from elsewhere."""
+        if asyncio._get_running_loop() is self._loop:
+            self.fire(socket, listeners, name, values)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self.fire, socket, listeners, name, values)
 
     def call_back(
         self, socket: Socket | None, function: Callable[..., Any], values: tuple[Any, ...], name: str

@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Engine", "Peer", "decode_event", "encode_event"]
+__all__ = ["Engine", "Peer", "Request", "decode_event", "encode_event"]
 
 _AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
 """Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
@@ -47,9 +47,11 @@ class EngineOptions(TypedDict, total=False):
 class Events(Protocol):
     """What the engine calls: on the thread and loop it is attached to, never with a lock held.
 
-    An exception that leaves such a call is logged, and the next event goes on.
+    An exception that leaves such a call goes to `fault`, a KeyboardInterrupt or SystemExit to the loop.
     """
 
+    def fault(self, error: BaseException, /) -> None:
+        """An exception left one of the other calls, or a callback; the next event goes on."""
     def connect(self, key: int, name: str, sid: str, auth: Any, /) -> object | None:
         """A CONNECT came. Returns what stands for the socket in all later calls, None: no such namespace.
 
@@ -89,11 +91,22 @@ class Engine:
 
     def __new__(cls, options: EngineOptions, events: Events) -> Engine: ...
     def attach(self, event_loop: AbstractEventLoop) -> None:
-        """Drive the engine by this loop, on its thread; idempotent for the same loop."""
+        """Drive the engine by this loop, on its thread; idempotent for the same loop.
+
+        Raises:
+            RuntimeError: another loop, one that is not closed, drives it already.
+            UsageError: it is the parent's of this forked process. Other calls raise that too.
+        """
     def detach(self) -> None:
-        """Let go of the loop."""
+        """Let go of the loop; what has happened until now is told first."""
+    def abandon(self) -> None:
+        """Have nothing of it used in this process any more, which is a fork of its own."""
     def advance(self, seconds: float) -> None:
-        """Virtual clock only: move time on and run what is due."""
+        """Virtual clock only: move time on and run what is due.
+
+        Raises:
+            RuntimeError: a handler called it.
+        """
     def turn(self) -> None:
         """Read what has come, run its handlers, write what they sent. The loop's to call, as `wake`."""
     def wake(self) -> None:
@@ -170,12 +183,8 @@ class Engine:
         """Whether events can be exchanged."""
     def transport(self, key: int) -> str:
         """The transport that carries the socket now."""
-    def handshake(self, key: int) -> dict[str, Any]:
-        """Return what the connection was opened with.
-
-        headers (pairs), query (raw), url, address, secure, issued (seconds since 1970), auth, scope, and
-        session (the Engine.IO id).
-        """
+    def request(self, key: int) -> Request | None:
+        """Return the request that the connection was opened with; None: the socket is unknown."""
     def join(self, key: int, rooms: Sequence[str]) -> None:
         """Put a socket into rooms."""
     def leave(self, key: int, rooms: Sequence[str]) -> None:
@@ -269,6 +278,17 @@ class Engine:
         """With `raw_messages` only: send a message."""
     def close_session(self, session: int) -> None:
         """With `raw_messages` only: end a session."""
+
+@final
+class Request:
+    """The request that opened a connection. Nothing of it is decoded before it is described."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it was.
+
+        method, url, query (raw), headers (pairs), address, secure, issued (seconds since 1970), and the
+        scope that it was opened with on the bytes driver.
+        """
 
 @final
 class Peer:

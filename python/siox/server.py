@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Unpack, overload
@@ -207,10 +208,12 @@ class Server(Namespace):
                 await idle
                 while running := dispatcher.running():
                     await asyncio.wait(running)
-        except TimeoutError:
+        except BaseException as cut_short:
             engine.abort()
             for future in dispatcher.running():
                 future.cancel()
+            if not isinstance(cut_short, TimeoutError):
+                raise
         finally:
             engine.detach()
             dispatcher.detach()
@@ -317,6 +320,7 @@ class Server(Namespace):
         dispatcher = Dispatcher(engine)
         events.event = dispatcher.event
         self._engine_made, self._dispatcher_made = engine, dispatcher
+        _running.add(self)
         if options["trace"]:
             _print_traces()
         return engine, dispatcher
@@ -342,6 +346,19 @@ class Server(Namespace):
         self._dispatcher.attach(loop)
         self._engine.attach(loop)
 
+    def _forked(self) -> None:
+        """This process is a fork: the clients, and the Rust half that serves them, are its parent's."""
+        engine = self._engine_made
+        if engine is None:
+            return
+        engine.abandon()
+        _of_parents.append(engine)
+        self._engine_made = self._dispatcher_made = None
+        self._links.clear()
+        for namespace in self._namespaces.values():
+            namespace._count = 0
+            namespace._outgoing.clear()
+
     def _soon(self, act: Callable[..., None], *values: Any) -> None:
         self._dispatcher.loop.call_soon_threadsafe(act, *values)
 
@@ -361,6 +378,10 @@ class EngineEvents:
         self.admit = server._admission.admit
         self.disconnect = server._admission.disconnect
 
+    def fault(self, error: BaseException) -> None:
+        """Something of ours failed: what applications raise is dealt with before it comes here."""
+        log.error("siox itself failed on an event, please report this", exc_info=error)
+
     def ready(self, link: int) -> None:
         """A link of the bytes driver has something to send."""
         wake = self._server._links.get(link)
@@ -374,6 +395,21 @@ class EngineEvents:
     def trace(self, layer: str, line: str) -> None:
         """A packet, where `SIOX_TRACE` asks for them."""
         logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
+
+
+_running: weakref.WeakSet[Server] = weakref.WeakSet()
+"""Servers that have a Rust half."""
+_of_parents: list[_siox.Engine] = []
+"""Never dropped: another thread of the parent may have been at work in them when the process was forked."""
+
+
+def _forked() -> None:
+    for server in list(_running):
+        server._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from siox.exceptions import DisconnectedError, UsageError
 from siox.handshake import Handshake
 
 if TYPE_CHECKING:
+    from siox._siox import Request
     from siox.namespace import Namespace
     from siox.types import AckCallback, EventMiddleware, Handler, HandlerT
 
@@ -58,6 +59,7 @@ class Socket:
         "_handshake",
         "_key",
         "_own",
+        "_request",
         "_state",
         "id",
         "namespace",
@@ -74,6 +76,7 @@ class Socket:
         self._own: Own | None = None
         self._data: dict[str, Any] | None = None
         self._handshake: Handshake | None = None
+        self._request: Request | None = None
 
     def __repr__(self) -> str:
         """Return the id, the namespace and the state."""
@@ -106,7 +109,10 @@ class Socket:
     def handshake(self) -> Handshake:
         """The request that opened the connection, and the `auth` value of this namespace."""
         if self._handshake is None:
-            self._handshake = Handshake({**self._engine.handshake(self._key), "auth": self._auth})
+            self._keep_request()
+            request = {} if self._request is None else self._request.describe()
+            self._handshake = Handshake({**request, "auth": self._auth})
+            self._request = None
         return self._handshake
 
     @property
@@ -502,10 +508,16 @@ class Socket:
     def _show_outgoing(self, event: str, values: tuple[Any, ...]) -> None:
         own = self._own
         if own is not None and own.any_out:
-            self.namespace.server._dispatcher.fire(self, own.any_out, event, (event, *values))
+            self.namespace.server._dispatcher.show(self, own.any_out, event, (event, *values))
+
+    def _keep_request(self) -> None:
+        """The engine is about to forget the socket; `handshake` may still be asked for."""
+        if self._handshake is None and self._request is None:
+            self._request = self._engine.request(self._key)
 
     def _left(self) -> None:
         """Drop what was registered: nothing of it can happen any more, and it may refer to the socket."""
+        self._keep_request()
         own, self._own = self._own, None
         self.namespace._outgoing.discard(self)
         if own is not None:

@@ -145,6 +145,9 @@ impl Reactor {
     /// Reads what has come, and lets the timers that are due have their say.
     pub fn poll(&mut self, now: Instant) {
         (self.now, self.turn) = (now, self.turn + 1);
+        if self.buffer.is_empty() || self.ready_events.capacity() == 0 {
+            self.recover();
+        }
         let waiting: Vec<ConnectionKey> = self.ready.drain(..).collect();
         for key in waiting {
             self.visit(key, now);
@@ -163,6 +166,17 @@ impl Reactor {
                 TimerKey::Connection(key) => self.connection_timeout(key, now),
                 TimerKey::Accept => self.accept_all(now),
             }
+        }
+    }
+
+    /// A panic in the turn before took along what was lent out, and the rest of what was readable:
+    /// the connections that had no part in it must not suffer for it.
+    fn recover(&mut self) {
+        self.buffer = vec![0; RECEIVE_BUFFER];
+        self.ready_events = Events::with_capacity(EVENTS);
+        self.accepting = true;
+        for key in self.connections.keys() {
+            self.make_ready(key);
         }
     }
 
@@ -226,15 +240,14 @@ impl Reactor {
 
     fn accept_all(&mut self, now: Instant) {
         self.accepting = false;
-        let listeners = std::mem::take(&mut self.listeners);
-        for listener in &listeners {
-            self.accept_from(listener, now);
+        for index in 0..self.listeners.len() {
+            self.accept_from(index, now);
         }
-        self.listeners = listeners;
     }
 
-    fn accept_from(&mut self, listener: &Listener, now: Instant) {
+    fn accept_from(&mut self, index: usize, now: Instant) {
         for _ in 0..limits::ACCEPT_BUDGET {
+            let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
                 Ok((stream, address)) => self.add_connection(stream, address, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -307,6 +320,12 @@ impl Reactor {
         self.sweep.packets += 1;
         self.sweep.bytes += packet.size();
         self.sweep.packets > limits::SWEEP_PACKETS || self.sweep.bytes > limits::SWEEP_BYTES
+    }
+
+    /// Whether a socket's outbox is at the high-water mark.
+    pub fn is_full(&self, socket: SocketKey) -> bool {
+        let session = self.sockets.get(socket).and_then(|entry| self.sessions.get(entry.session));
+        session.is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water)
     }
 
     fn close_listeners(&mut self) {
@@ -481,7 +500,6 @@ impl Reactor {
         self.sessions.get_mut(key).map(act)
     }
 
-    /// A fresh id; None when the system has no randomness to give.
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.ready.is_empty() || self.accepting || !self.over_limit.is_empty() {

@@ -80,6 +80,8 @@ pub const OUTBOX_EAGER_WRITE: usize = 64 * 1024;
 pub const SWEEP_PACKETS: usize = 64;
 /// The same, bytes.
 pub const SWEEP_BYTES: usize = 256 * 1024;
+/// Orders of other threads that may be queued before an awaited emit of theirs waits, count.
+pub const INBOX_COMMANDS: usize = 1024;
 
 /// Handlers of one socket that may run at a time.
 pub const MAX_RUNNING_HANDLERS: usize = 100;

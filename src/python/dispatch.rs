@@ -4,20 +4,17 @@
 //! socket. `KeyboardInterrupt` and `SystemExit` leave the turn; what was not dispatched yet comes next.
 
 use super::engine::Engine;
-use super::state::{Callback, Known, Queued};
+use super::state::{Known, Queued, Rest};
 use super::value::{self, PayloadError};
 use crate::net::command::Command;
 use crate::net::event::{Batch, Event, Level, TraceLayer};
 use crate::net::keys::{RequestKey, SocketKey};
 use crate::proto::sid::Sid;
-use crate::proto::socket::ack::Outcome;
 use bytes::Bytes;
-use pyo3::exceptions::PyException;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
-use pyo3::{intern, types::PyString};
+use pyo3::types::{PyBytes, PyString};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One packet of a socket, undecoded.
 struct Packet<'a> {
@@ -29,35 +26,20 @@ struct Packet<'a> {
 impl Engine {
     /// Calls Python for everything that waits.
     pub(super) fn dispatch_pending(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
+        let (this, py) = (slf.get(), slf.py());
+        this.call_due(py)?;
         loop {
-            while let Some(id) = { this.state().expired.pop_front() } {
-                this.finish_ack(slf.py(), id, Some("timeout"))?;
+            let batch = this.state().pending.pop_front();
+            let Some(Batch { events, arena }) = batch else { break };
+            let arena = Batch { events: Vec::new(), arena };
+            let mut rest = Rest { engine: this, events: events.into_iter(), arena };
+            for event in rest.events.by_ref() {
+                let done = Self::dispatch(slf, event, &rest.arena);
+                this.contain(py, done)?;
             }
-            let Some(mut pending) = ({ this.state().pending.pop_front() }) else { break };
-            let events = std::mem::take(&mut pending.batch.events);
-            let mut events = events.into_iter();
-            while let Some(event) = events.next() {
-                let done = Self::dispatch(slf, event, &pending.batch);
-                if let Err(error) = this.contain(slf.py(), done) {
-                    pending.batch.events = events.collect();
-                    this.state().pending.push_front(pending);
-                    return Err(error);
-                }
-            }
+            this.call_due(py)?;
         }
         Self::resume_queued(slf)
-    }
-
-    /// Only what must end the program leaves a turn; anything else is logged and the next event goes on.
-    fn contain(&self, py: Python<'_>, done: PyResult<()>) -> PyResult<()> {
-        match done {
-            Err(error) if error.is_instance_of::<PyException>(py) => {
-                error.write_unraisable(py, Some(self.events.bind(py)));
-                Ok(())
-            }
-            done => done,
-        }
     }
 
     fn dispatch(slf: &Bound<'_, Self>, event: Event, batch: &Batch) -> PyResult<()> {
@@ -75,13 +57,16 @@ impl Engine {
                 slf,
                 socket,
                 sid,
-                &namespace,
+                namespace,
                 auth.as_ref().map(|auth| batch.text(auth)),
             ),
             Event::Disconnect { socket, reason, details } => {
-                this.dispatch_disconnect(py, socket, reason, details)
+                Self::dispatch_disconnect(slf, socket, reason, details)
             }
-            Event::Drained { socket } => this.call_drained(py, socket),
+            Event::Drained { socket } => {
+                this.state().drained(socket);
+                this.call_due(py)
+            }
             Event::Ready { link } => events.call_method1(intern!(py, "ready"), (link.to_bits(),)).map(drop),
             Event::AllowRequest { request } => this.dispatch_request(py, request),
             Event::Log { level, message } => {
@@ -107,7 +92,7 @@ impl Engine {
         slf: &Bound<'_, Self>,
         socket: SocketKey,
         sid: Sid,
-        namespace: &Arc<str>,
+        namespace: Arc<str>,
         auth: Option<&str>,
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
@@ -116,60 +101,59 @@ impl Engine {
             Err(PayloadError::Sink(error)) => return Err(*error),
             Err(error) => return Self::violate(slf, socket, error.to_string()),
         };
-        let arguments = (socket.to_bits(), &**namespace, sid.as_str(), auth);
+        let arguments = (socket.to_bits(), &*namespace, sid.as_str(), auth);
         let object = this.events.call_method1(py, intern!(py, "connect"), arguments)?;
         if object.is_none(py) {
             let line = format!(
                 "a client asked for the namespace {namespace:?}, which the server does not have: io.of({namespace:?}) makes it"
             );
             this.events.call_method1(py, intern!(py, "log"), ("warning", line))?;
-            let error = ("Invalid namespace", py.None());
-            slf.call_method1(intern!(py, "refuse"), (socket.to_bits(), error.0, error.1))?;
-            return Ok(());
+            return Self::refuse(slf, socket.to_bits(), "Invalid namespace", py.None().bind(py));
         }
         let info = {
             let reactor = this.core.peek();
             let session = reactor.socket(socket).and_then(|entry| reactor.session(entry.session));
             session.map(|session| Arc::clone(&session.info))
         };
-        let known = Known::new(object.clone_ref(py), info);
+        let known = Known::new(object.clone_ref(py), namespace, info);
         this.state().sockets.insert(socket, known);
         this.events.call_method1(py, intern!(py, "admit"), (object,)).map(drop)
     }
 
     fn dispatch_packet(slf: &Bound<'_, Self>, socket: SocketKey, packet: &Packet<'_>) -> PyResult<()> {
         let this = slf.get();
-        let queue_full = {
+        let object = {
             let mut state = this.state();
             let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else {
                 return Ok(());
             };
             if known.running < this.binding.max_running_handlers && known.queued.is_empty() {
-                None
+                Some(known.object.clone_ref(slf.py()))
             } else {
                 let queued = Queued {
                     ack_id: packet.ack_id,
                     data: packet.data.into(),
                     attachments: packet.attachments.to_vec(),
                 };
-                known.queued_bytes += queued.size();
-                known.queued.push_back(queued);
-                let full = known.queued_bytes > this.binding.max_queued_bytes && !known.paused;
-                known.paused |= full;
-                Some(full)
+                if !known.queue(queued, this.binding.max_queued_bytes) {
+                    return Ok(());
+                }
+                None
             }
         };
-        match queue_full {
-            None => Self::deliver(slf, socket, packet),
-            Some(true) => Self::submit(slf, Command::Pause { socket, paused: true }),
-            Some(false) => Ok(()),
+        match object {
+            Some(object) => Self::deliver(slf, socket, object, packet),
+            None => Self::submit(slf, Command::Pause { socket, paused: true }),
         }
     }
 
-    fn deliver(slf: &Bound<'_, Self>, socket: SocketKey, packet: &Packet<'_>) -> PyResult<()> {
+    fn deliver(
+        slf: &Bound<'_, Self>,
+        socket: SocketKey,
+        object: Py<PyAny>,
+        packet: &Packet<'_>,
+    ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
-        let object = this.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
-        let Some(object) = object else { return Ok(()) };
         match value::read_event(py, packet.data, packet.attachments) {
             Ok((name, args)) => {
                 let size = packet.data.len() + packet.attachments.iter().map(Bytes::len).sum::<usize>();
@@ -182,159 +166,62 @@ impl Engine {
     }
 
     /// What the peer sent is no packet of the protocol: its connection ends.
-    fn violate(slf: &Bound<'_, Self>, socket: SocketKey, message: String) -> PyResult<()> {
+    pub(super) fn violate(slf: &Bound<'_, Self>, socket: SocketKey, message: String) -> PyResult<()> {
         slf.get().mute(socket);
         Self::submit(slf, Command::Violation { socket, message })
     }
 
-    fn dispatch_ack(
-        slf: &Bound<'_, Self>,
-        socket: SocketKey,
-        id: u64,
-        data: &str,
-        attachments: &[Bytes],
-    ) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
-        let args = match value::read_args(py, data, attachments) {
-            Ok(args) => args,
-            Err(PayloadError::Sink(error)) => return Err(*error),
-            Err(error) => return Self::violate(slf, socket, error.to_string()),
-        };
-        let outcome = this.core.hub.handle_ack(socket, id);
-        match outcome {
-            Outcome::Unknown => Ok(()),
-            Outcome::Single => {
-                let callback = this.state().callbacks.remove(&id);
-                match callback {
-                    Some(Callback::One(function)) => function.call1(py, (py.None(), args)).map(drop),
-                    _ => Ok(()),
-                }
-            }
-            Outcome::Partial { .. } | Outcome::Complete => {
-                if let Some(Callback::Many(_, answers)) = this.state().callbacks.get_mut(&id) {
-                    answers.push(args.unbind());
-                }
-                if outcome == Outcome::Complete { this.finish_ack(py, id, None) } else { Ok(()) }
-            }
-        }
-    }
-
-    /// Tells who waited for an acknowledgement how that ended.
-    fn finish_ack(&self, py: Python<'_>, id: u64, failure: Option<&str>) -> PyResult<()> {
-        let callback = self.state().callbacks.remove(&id);
-        let done = match callback {
-            None => Ok(()),
-            Some(Callback::One(function)) => function.call1(py, (failure, PyTuple::empty(py))).map(drop),
-            Some(Callback::Many(function, answers)) => {
-                PyList::new(py, answers).and_then(|answers| function.call1(py, (failure, answers)).map(drop))
-            }
-        };
-        self.contain(py, done)
-    }
-
-    /// A socket is gone, and with it what it owed.
-    pub(super) fn fail_acks(&self, py: Python<'_>, outcomes: Vec<(u64, Outcome)>) -> PyResult<()> {
-        for (id, outcome) in outcomes {
-            match outcome {
-                Outcome::Single => self.finish_ack(py, id, Some("disconnected"))?,
-                Outcome::Complete => self.finish_ack(py, id, None)?,
-                Outcome::Partial { .. } | Outcome::Unknown => {}
-            }
-        }
-        Ok(())
-    }
-
     fn dispatch_disconnect(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         socket: SocketKey,
         reason: &str,
         details: Option<Box<str>>,
     ) -> PyResult<()> {
-        let object = self.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
-        match object {
-            Some(object) => {
-                let arguments = (object, reason, details.as_deref());
-                self.events.call_method1(py, intern!(py, "disconnect"), arguments).map(drop)
-            }
-            None => self.fail_acks(py, self.core.hub.remove(socket)),
-        }
+        let (this, py) = (slf.get(), slf.py());
+        let object = this.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
+        let told = object.map_or(Ok(()), |object| {
+            let arguments = (object, reason, details.as_deref());
+            this.events.call_method1(py, intern!(py, "disconnect"), arguments).map(drop)
+        });
+        // Python has forgotten it by now, unless something failed there, or never knew of it.
+        told.and(Self::forget(slf, socket.to_bits()))
     }
 
     fn dispatch_request(&self, py: Python<'_>, request: RequestKey) -> PyResult<()> {
-        let described = {
+        let parked = {
             let reactor = self.core.peek();
             let Some(parked) = reactor.request(request) else { return Ok(()) };
-            let (address, secure) = reactor.peer_of(parked.wire);
-            let described = super::links::describe(py, &parked.head, &address, secure)?;
-            let context = reactor.context_of(parked.wire);
-            described.set_item(intern!(py, "scope"), super::links::scope(py, context.as_ref()))?;
-            described
+            (parked.head.clone(), reactor.peer_of(parked.wire), reactor.context_of(parked.wire))
         };
+        let (head, (address, secure), context) = parked;
+        let described = super::links::describe(py, &head, &address, secure)?;
+        let scope = self.state().scopes.find(py, context.as_ref());
+        described.set_item(intern!(py, "scope"), scope)?;
         let arguments = (request.to_bits(), described);
         self.events.call_method1(py, intern!(py, "allow_request"), arguments).map(drop)
     }
 
-    fn call_drained(&self, py: Python<'_>, socket: SocketKey) -> PyResult<()> {
-        let callbacks = self.state().drains.remove(&socket);
-        for callback in callbacks.into_iter().flatten() {
-            let done = callback.call0(py).map(drop);
-            self.contain(py, done)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn call_sweeps(&self, py: Python<'_>) {
-        let callbacks = std::mem::take(&mut self.state().sweeps);
-        for callback in callbacks {
-            let done = callback.call0(py).map(drop);
-            // Callbacks of our own futures: they set a result and no more.
-            let _ = self.contain(py, done);
-        }
-    }
-
-    pub(super) fn call_idle(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state().idle.is_empty() || !self.core.peek().is_idle() {
-            return Ok(());
-        }
-        let callbacks = std::mem::take(&mut self.state().idle);
-        for callback in callbacks {
-            let done = callback.call0(py).map(drop);
-            self.contain(py, done)?;
-        }
-        Ok(())
-    }
-
     /// Delivers what waited for a handler to end.
     fn resume_queued(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let this = slf.get();
-        let waiting = std::mem::take(&mut this.state().resumable);
-        for socket in waiting {
-            while let Some((queued, resumed)) = this.next_queued(socket) {
-                let packet =
-                    Packet { ack_id: queued.ack_id, data: &queued.data, attachments: &queued.attachments };
-                let done = Self::deliver(slf, socket, &packet);
-                this.contain(slf.py(), done)?;
-                if resumed {
-                    Self::submit(slf, Command::Pause { socket, paused: false })?;
-                }
+        let (this, py) = (slf.get(), slf.py());
+        let (max_running, max_bytes) = (this.binding.max_running_handlers, this.binding.max_queued_bytes);
+        loop {
+            let (socket, object, queued, resumed) = {
+                let mut state = this.state();
+                let Some((socket, queued, resumed)) = state.next_queued(max_running, max_bytes) else {
+                    return Ok(());
+                };
+                let Some(known) = state.sockets.get(&socket) else { continue };
+                (socket, known.object.clone_ref(py), queued, resumed)
+            };
+            let packet =
+                Packet { ack_id: queued.ack_id, data: &queued.data, attachments: &queued.attachments };
+            let done = Self::deliver(slf, socket, object, &packet);
+            if resumed {
+                Self::submit(slf, Command::Pause { socket, paused: false })?;
             }
+            this.contain(py, done)?;
         }
-        Ok(())
-    }
-
-    /// The next event that waits, if a handler may run, and whether reading may go on.
-    fn next_queued(&self, socket: SocketKey) -> Option<(Queued, bool)> {
-        let mut state = self.state();
-        let known = state.sockets.get_mut(&socket).filter(|known| !known.muted)?;
-        if known.running >= self.binding.max_running_handlers {
-            return None;
-        }
-        let queued = known.queued.pop_front()?;
-        known.queued_bytes -= queued.size();
-        let resumed = known.paused && known.queued_bytes <= self.binding.max_queued_bytes / 2;
-        known.paused &= !resumed;
-        Some((queued, resumed))
     }
 }
 
@@ -357,7 +244,7 @@ impl Engine {
             if known.queued.is_empty() {
                 return Ok(());
             }
-            state.resumable.push(socket);
+            state.resumable.push_back(socket);
         }
         Self::schedule(slf)
     }
@@ -368,20 +255,5 @@ impl Engine {
         let request = crate::net::slots::Key::from_bits(request_id);
         let refusal = (!ok).then(|| message.unwrap_or_default());
         Self::submit(slf, Command::Allow { request, refusal })
-    }
-
-    /// What is known of the request that opened a socket's session.
-    fn handshake<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PyDict>> {
-        let info = {
-            let state = self.state();
-            state.sockets.get(&super::engine::socket_key(key)).and_then(|known| known.info.clone())
-        };
-        let Some(info) = info else { return Ok(PyDict::new(py)) };
-        let described = super::links::describe(py, &info.head, &info.address, info.secure)?;
-        let age = self.now().saturating_duration_since(info.issued);
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        described.set_item(intern!(py, "issued"), since_1970.saturating_sub(age).as_secs_f64())?;
-        described.set_item(intern!(py, "scope"), super::links::scope(py, info.context.as_ref()))?;
-        Ok(described)
     }
 }

@@ -11,91 +11,112 @@ use crate::net::listener::Listener;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Flushes may bring events whose handlers emit; after so many rounds the loop has its turn.
 const ROUNDS: usize = 16;
 /// From here on a flush is worth letting other threads run.
 const DETACHED_SESSIONS: usize = 16;
+const NESTED: &str = "a handler runs the event loop, or moves the clock, before it has returned: the server \
+cannot go on meanwhile; make the handler `async def` and await what it waits for";
 
 #[pymethods]
 impl Engine {
     /// Drives the engine from this loop.
     fn attach(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
-        let process = std::process::id();
-        if let Some(driver) = &this.state().driver {
-            return if driver.event_loop.is(event_loop) && driver.process == process {
-                Ok(())
-            } else {
-                Err(PyRuntimeError::new_err("the server is driven by another event loop already"))
-            };
+        let core = this.core()?;
+        let current = this.state().driver.as_ref().map(|driver| driver.event_loop.clone_ref(py));
+        if let Some(current) = current {
+            if current.is(event_loop) {
+                return Ok(());
+            }
+            if !is_closed(current.bind(py))? {
+                return Err(PyRuntimeError::new_err("the server is driven by another event loop already"));
+            }
+            Self::release(slf)?;
         }
-        this.core.set_owner();
-        let descriptor = this.core.peek().descriptor().as_raw_fd();
-        let turn = slf.getattr(intern!(py, "turn"))?;
-        event_loop.call_method1(intern!(py, "add_reader"), (descriptor, turn))?;
-        let event_loop = event_loop.clone().unbind();
-        let driver = Driver { event_loop, timer: None, scheduled: false, in_turn: false, process };
+        core.set_owner();
+        let context = PyDict::new(py);
+        let copied = py.import(intern!(py, "contextvars"))?.call_method0(intern!(py, "copy_context"))?;
+        context.set_item(intern!(py, "context"), copied)?;
+        Self::watch(slf, event_loop)?;
+        let driver = Driver {
+            event_loop: event_loop.clone().unbind(),
+            context: context.unbind(),
+            timer: None,
+            scheduled: false,
+            in_turn: false,
+            unwatched: false,
+        };
         this.state().driver = Some(driver);
         Self::schedule(slf)
     }
 
-    /// Leaves the loop.
+    /// Leaves the loop. What has happened until now is told first.
     fn detach(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
-        let Some(driver) = this.state().driver.take() else { return Ok(()) };
-        let descriptor = this.core.peek().descriptor().as_raw_fd();
-        if let Some((_, handle)) = &driver.timer {
-            handle.call_method0(py, intern!(py, "cancel"))?;
-        }
-        let event_loop = driver.event_loop.bind(py);
-        if !event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
-            event_loop.call_method1(intern!(py, "remove_reader"), (descriptor,))?;
-        }
-        Ok(())
+        let this = slf.get();
+        let between_turns = this.state().driver.as_ref().is_some_and(|driver| !driver.in_turn);
+        let told = if between_turns { Self::scheduled_turn(slf) } else { Ok(()) };
+        Self::release(slf)?;
+        told.and(this.call_due(slf.py()))
+    }
+
+    /// After a fork, in the child: neither this object nor the sockets behind it are the child's to use.
+    fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// Reads what has come, runs its handlers, writes what they sent.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        if !this.enter(false) {
+        if !Self::enter(slf, false)? {
             return Ok(());
         }
-        let turn = this.core.turn(this.now());
-        this.state().add(turn);
-        Self::finish(slf)
+        Self::run(slf, || {
+            let turn = this.core.turn(this.now());
+            this.state().add(turn);
+            Self::run_rounds(slf)
+        })
     }
 
     /// The timer has fired.
     fn wake(slf: &Bound<'_, Self>) -> PyResult<()> {
-        if let Some(driver) = &mut slf.get().state().driver {
-            driver.timer = None;
-        }
+        let timer = slf.get().state().driver.as_mut().and_then(|driver| driver.timer.take());
+        drop(timer);
         Self::turn(slf)
     }
 
     /// The turn that something asked for.
     fn scheduled_turn(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        if !this.enter(true) {
+        if !Self::enter(slf, true)? {
             return Ok(());
         }
-        if this.core.peek().poll_timeout().is_some_and(|deadline| deadline <= this.now()) {
-            let turn = this.core.turn(this.now());
-            this.state().add(turn);
-        }
-        Self::finish(slf)
+        Self::run(slf, || {
+            let now = this.now();
+            let deadline = this.core.peek().poll_timeout();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                let turn = this.core.turn(now);
+                this.state().add(turn);
+            }
+            Self::run_rounds(slf)
+        })
     }
 
     /// Moves the virtual clock.
     fn advance(slf: &Bound<'_, Self>, seconds: f64) -> PyResult<()> {
         let this = slf.get();
         let target = this.now() + super::options::duration(seconds);
+        if this.state().driver.as_ref().is_some_and(|driver| driver.in_turn) {
+            return Err(PyRuntimeError::new_err(NESTED));
+        }
         loop {
             let deadline = this.core.poll_timeout().filter(|&deadline| deadline <= target);
             this.move_clock(deadline.unwrap_or(target).max(this.now()));
@@ -119,16 +140,17 @@ impl Engine {
     /// Listens on a TCP address; gives the one that it got.
     #[pyo3(signature = (host, port, *, reuse_port = false))]
     fn listen_tcp(&self, host: &str, port: u16, reuse_port: bool) -> PyResult<(String, u16)> {
+        let core = self.core()?;
         let host: IpAddr = host.parse()?;
         let listener = Listener::tcp(SocketAddr::new(host, port), reuse_port).map_err(os_error)?;
         let port = listener.address().map_or(port, |address| address.port());
-        self.core.peek().add_listener(listener)?;
+        core.peek().add_listener(listener)?;
         Ok((host.to_string(), port))
     }
 
     /// Listens on a Unix socket.
     fn listen_unix(&self, path: PathBuf) -> PyResult<()> {
-        self.core.peek().add_listener(Listener::unix(&path).map_err(os_error)?)?;
+        self.core()?.peek().add_listener(Listener::unix(&path).map_err(os_error)?)?;
         Ok(())
     }
 
@@ -164,30 +186,49 @@ impl Engine {
         self.moved.store(nanos, Ordering::Release);
     }
 
-    /// Begins a turn, unless one is under way or nobody drives (a fork, a detached loop).
-    fn enter(&self, was_scheduled: bool) -> bool {
-        let mut state = self.state();
-        let Some(driver) = &mut state.driver else { return false };
-        driver.scheduled &= !was_scheduled;
-        if driver.in_turn || driver.process != std::process::id() {
-            return false;
+    /// Begins a turn, unless nobody drives the engine, or another thread does.
+    fn enter(slf: &Bound<'_, Self>, was_scheduled: bool) -> PyResult<bool> {
+        let this = slf.get();
+        if this.core().is_err() || !this.core.is_owner() {
+            return Ok(false);
         }
-        driver.in_turn = true;
-        true
+        let unwatched = {
+            let mut state = this.state();
+            let Some(driver) = &mut state.driver else { return Ok(false) };
+            driver.scheduled &= !was_scheduled;
+            if !driver.in_turn {
+                driver.in_turn = true;
+                return Ok(true);
+            }
+            let first = !std::mem::replace(&mut driver.unwatched, true);
+            first.then(|| driver.event_loop.clone_ref(slf.py()))
+        };
+        // The loop would find the same input again and again until the outer turn has ended.
+        if let Some(event_loop) = unwatched {
+            this.unwatch(event_loop.bind(slf.py()))?;
+        }
+        Err(PyRuntimeError::new_err(NESTED))
     }
 
-    fn end_turn(&self) {
-        if let Some(driver) = &mut self.state().driver {
+    /// Does the work of a turn and ends it, though it may fail or panic.
+    fn run(slf: &Bound<'_, Self>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        let ended = Self::end_turn(slf).and_then(|()| Self::rearm(slf));
+        match done {
+            Ok(done) => done.and(ended),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    fn end_turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let unwatched = {
+            let mut state = slf.get().state();
+            let Some(driver) = &mut state.driver else { return Ok(()) };
             driver.in_turn = false;
-        }
-    }
-
-    /// Runs the handlers of what has come and writes what they sent, then sets the timer.
-    fn finish(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let result = Self::run_rounds(slf);
-        slf.get().end_turn();
-        Self::rearm(slf)?;
-        result
+            let unwatched = std::mem::take(&mut driver.unwatched);
+            unwatched.then(|| driver.event_loop.clone_ref(slf.py()))
+        };
+        unwatched.map_or(Ok(()), |event_loop| Self::watch(slf, event_loop.bind(slf.py())))
     }
 
     fn run_rounds(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -198,66 +239,132 @@ impl Engine {
             let many = this.core.peek().dirty_sessions() >= DETACHED_SESSIONS;
             let batch = if many { py.detach(|| this.core.flush(now)) } else { this.core.flush(now) };
             this.state().add_batch(batch);
-            this.call_sweeps(py);
-            if this.state().pending.is_empty() && !this.core.peek().has_work() {
-                return this.call_idle(py);
+            this.end_sweeps();
+            this.end_idle();
+            this.drop_scopes();
+            if !this.has_work() {
+                break;
             }
         }
         Ok(())
     }
 
+    fn has_work(&self) -> bool {
+        let waits = self.state().has_work();
+        waits || self.core.peek().has_work()
+    }
+
     /// Sees to it that a turn comes soon: at the end of the one under way, else by the loop.
     pub(super) fn schedule(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let event_loop = {
-            let mut state = slf.get().state();
+        let (this, py) = (slf.get(), slf.py());
+        let (event_loop, context) = {
+            let mut state = this.state();
             let Some(driver) = &mut state.driver else { return Ok(()) };
             if driver.in_turn || std::mem::replace(&mut driver.scheduled, true) {
                 return Ok(());
             }
-            driver.event_loop.clone_ref(py)
+            (driver.event_loop.clone_ref(py).into_bound(py), driver.context.clone_ref(py).into_bound(py))
         };
         let turn = slf.getattr(intern!(py, "scheduled_turn"))?;
-        let by = if slf.get().core.is_owner() {
-            intern!(py, "call_soon")
-        } else {
-            intern!(py, "call_soon_threadsafe")
-        };
-        event_loop.call_method1(py, by, (turn,))?;
-        Ok(())
+        let by =
+            if this.core.is_owner() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
+        match event_loop.call_method(by, (turn,), Some(&context)) {
+            Ok(_) => Ok(()),
+            Err(_) if is_closed(&event_loop)? => {
+                // It drives nothing any more; whoever waits is told here and now.
+                Self::release(slf)?;
+                this.call_due(py)
+            }
+            Err(error) => {
+                if let Some(driver) = &mut this.state().driver {
+                    driver.scheduled = false;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// One timer towards the loop, moved only when the deadline gets earlier.
     fn rearm(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let now = this.now();
-        let busy = !this.state().pending.is_empty() || this.core.peek().has_work();
-        let Some(deadline) = this.core.poll_timeout() else {
-            return if busy { Self::schedule(slf) } else { Ok(()) };
-        };
-        if busy || deadline <= now {
+        if this.has_work() {
+            return Self::schedule(slf);
+        }
+        let Some(deadline) = this.core.poll_timeout() else { return Ok(()) };
+        if deadline <= now {
             return Self::schedule(slf);
         }
         if this.binding.virtual_clock {
             return Ok(());
         }
-        let (event_loop, old) = {
+        let (event_loop, context, old) = {
             let mut state = this.state();
             let Some(driver) = &mut state.driver else { return Ok(()) };
             if driver.timer.as_ref().is_some_and(|(set, _)| *set <= deadline) {
                 return Ok(());
             }
-            (driver.event_loop.clone_ref(py), driver.timer.take())
+            (driver.event_loop.clone_ref(py), driver.context.clone_ref(py), driver.timer.take())
         };
         if let Some((_, handle)) = old {
             handle.call_method0(py, intern!(py, "cancel"))?;
         }
         let wake = slf.getattr(intern!(py, "wake"))?;
-        let delay = (deadline - now).as_secs_f64();
-        let handle = event_loop.call_method1(py, intern!(py, "call_later"), (delay, wake))?;
-        if let Some(driver) = &mut this.state().driver {
-            driver.timer = Some((deadline, handle));
-        }
+        let delay = whole_milliseconds(deadline - now).as_secs_f64();
+        let arguments = (delay, wake);
+        let handle =
+            event_loop.bind(py).call_method(intern!(py, "call_later"), arguments, Some(context.bind(py)))?;
+        let replaced = {
+            let mut state = this.state();
+            state.driver.as_mut().and_then(|driver| driver.timer.replace((deadline, handle.unbind())))
+        };
+        drop(replaced);
         Ok(())
     }
+
+    fn watch(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let turn = slf.getattr(intern!(py, "turn"))?;
+        event_loop.call_method1(intern!(py, "add_reader"), (slf.get().descriptor(), turn))?;
+        Ok(())
+    }
+
+    fn unwatch(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        event_loop.call_method1(intern!(event_loop.py(), "remove_reader"), (self.descriptor(),))?;
+        Ok(())
+    }
+
+    fn descriptor(&self) -> i32 {
+        self.core.peek().descriptor().as_raw_fd()
+    }
+
+    /// Lets go of the loop.
+    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (this, py) = (slf.get(), slf.py());
+        let driver = this.state().driver.take();
+        let Some(driver) = driver else { return Ok(()) };
+        let event_loop = driver.event_loop.bind(py);
+        if is_closed(event_loop)? {
+            return Ok(());
+        }
+        if let Some((_, handle)) = &driver.timer {
+            handle.call_method0(py, intern!(py, "cancel"))?;
+        }
+        this.unwatch(event_loop)
+    }
+
+    /// Lets go of what came with requests that are over.
+    pub(super) fn drop_scopes(&self) {
+        let returned = self.state().scopes.take_returned();
+        drop(returned);
+    }
+}
+
+fn is_closed(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+    event_loop.call_method0(intern!(event_loop.py(), "is_closed"))?.is_truthy()
+}
+
+/// Not less: a loop that counts milliseconds must not wake up early, again and again.
+fn whole_milliseconds(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
 }

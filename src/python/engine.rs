@@ -1,13 +1,13 @@
-//! `Engine`: one server's Rust half as Python sees it. Sending, rooms, acknowledgements.
+//! `Engine`: one server's Rust half as Python sees it. What concerns one socket.
 //!
-//! The Python layer has checked every argument; here they are converted and handed on. Driving is in
-//! `driver.rs`, calling Python in `dispatch.rs`, the bytes driver in `links.rs`.
+//! The Python layer has checked every argument; here they are converted and handed on. Sending to many is
+//! in `targets.rs`, driving in `driver.rs`, calling Python in `dispatch.rs`, the bytes driver in `links.rs`.
 
 use super::errors;
 use super::options::{self, Binding, duration};
-use super::state::{Callback, State};
+use super::request::Request;
+use super::state::{Callback, Due, State};
 use super::value::{self, EncodeOptions};
-use crate::adapter::Target;
 use crate::net::command::Command;
 use crate::net::core::Core;
 use crate::net::keys::SocketKey;
@@ -18,15 +18,16 @@ use crate::proto::socket::packet::PacketKind;
 use bytes::Bytes;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PySet, PyString, PyTuple};
 use pyo3::{PyTraverseError, intern};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// See the module.
 #[pyclass(frozen, weakref, module = "siox._siox")]
 pub(crate) struct Engine {
+    /// Outside of turns by [`Engine::core`] only.
     pub(super) core: Core,
     pub(super) events: Py<PyAny>,
     pub(super) binding: Binding,
@@ -35,12 +36,22 @@ pub(crate) struct Engine {
     start: Instant,
     /// How far the virtual clock has moved, nanoseconds.
     pub(super) moved: AtomicU64,
+    /// This process is a fork of the one that it belongs to.
+    pub(super) abandoned: AtomicBool,
 }
 
 impl Engine {
     /// The binding's tables. Never held while Python is called.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Rust half, unless it is another process's: its locks may be held for ever, its sockets are not ours.
+    pub(super) fn core(&self) -> PyResult<&Core> {
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(errors::of_another_process());
+        }
+        Ok(&self.core)
     }
 
     #[allow(clippy::disallowed_methods)] // a driver: the one place where the clock is read
@@ -60,10 +71,10 @@ impl Engine {
     /// Gives an order, and sees to it that what it put into outboxes leaves.
     pub(super) fn submit(slf: &Bound<'_, Self>, command: Command) -> PyResult<()> {
         let this = slf.get();
-        if this.core.submit(command, this.now()) { Self::schedule(slf) } else { Ok(()) }
+        if this.core()?.submit(command, this.now()) { Self::schedule(slf) } else { Ok(()) }
     }
 
-    fn encode_event(
+    pub(super) fn encode_event(
         &self,
         namespace: &str,
         id: Option<u64>,
@@ -76,8 +87,12 @@ impl Engine {
         })
     }
 
-    fn namespace_of(&self, socket: SocketKey) -> Option<std::sync::Arc<str>> {
-        self.core.peek().socket(socket).map(|entry| std::sync::Arc::clone(&entry.namespace))
+    fn namespace_of(&self, socket: SocketKey) -> Option<Arc<str>> {
+        self.state().sockets.get(&socket).map(|known| Arc::clone(&known.namespace))
+    }
+
+    pub(super) fn is_driven(&self) -> bool {
+        self.state().driver.is_some()
     }
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
@@ -88,13 +103,18 @@ impl Engine {
         volatile: bool,
     ) -> PyResult<bool> {
         let this = slf.get();
-        if !this.core.is_owner() {
-            this.core.submit(Command::Send { socket, packet, volatile }, this.now());
+        let core = this.core()?;
+        if core.is_owner() {
+            let full = core.reactor(this.now()).send(socket, &packet, volatile);
+            Self::schedule(slf)?;
+            return Ok(full);
+        }
+        // Nobody would carry it out, now or ever.
+        if !this.is_driven() {
             return Ok(false);
         }
-        let full = this.core.reactor(this.now()).send(socket, &packet, volatile);
-        Self::schedule(slf)?;
-        Ok(full)
+        core.submit(Command::Send { socket, packet, volatile }, this.now());
+        Ok(core.is_full(socket))
     }
 }
 
@@ -117,10 +137,6 @@ pub(super) fn socket_key(bits: u64) -> SocketKey {
     Key::from_bits(bits)
 }
 
-fn target(rooms: Vec<String>, except: Vec<String>, skip: Option<u64>) -> Target<SocketKey> {
-    Target { rooms, except, except_socket: skip.map(socket_key), ..Target::default() }
-}
-
 #[pymethods]
 impl Engine {
     #[new]
@@ -130,8 +146,8 @@ impl Engine {
         let encode = EncodeOptions { default: binding.default.take() };
         let start = Instant::now();
         let core = Core::new(options::read(options)?, start)?;
-        let (state, moved) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Self { core, events, binding, encode, state, start, moved })
+        let (state, moved, abandoned) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { core, events, binding, encode, state, start, moved, abandoned })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -139,32 +155,41 @@ impl Engine {
         if let Some(default) = &self.encode.default {
             visit.call(default)?;
         }
+        // Held by another thread it is in use, and no garbage.
         match self.state.try_lock() {
             Ok(state) => state.traverse(&visit),
-            Err(_) => Ok(()),
+            Err(TryLockError::Poisoned(state)) => state.into_inner().traverse(&visit),
+            Err(TryLockError::WouldBlock) => Ok(()),
         }
     }
 
     fn __clear__(&self) {
-        let dropped = self.state.try_lock().map(|mut state| std::mem::take(&mut *state));
+        let dropped = std::mem::take(&mut *self.state());
         drop(dropped);
     }
 
     /// Admits a socket.
     fn accept(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
-        let entry = this.core.peek().socket(socket).map(|entry| (entry.namespace.clone(), entry.sid));
+        let core = this.core()?;
+        let entry = core.peek().socket(socket).map(|entry| (entry.namespace.clone(), entry.sid));
         let Some((namespace, sid)) = entry else { return Ok(()) };
-        this.core.hub.insert(socket, &namespace, sid);
+        core.hub.insert(socket, &namespace, sid);
         let reply = format!("{{\"sid\":\"{sid}\"}}");
         let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, &reply);
         Self::submit(slf, Command::Accept { socket, packet })
     }
 
     /// Refuses a socket.
-    fn refuse(slf: &Bound<'_, Self>, key: u64, message: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn refuse(
+        slf: &Bound<'_, Self>,
+        key: u64,
+        message: &str,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let (this, py, socket) = (slf.get(), slf.py(), socket_key(key));
-        let Some(namespace) = this.namespace_of(socket) else { return Ok(()) };
+        let namespace = this.core()?.peek().socket(socket).map(|entry| Arc::clone(&entry.namespace));
+        let Some(namespace) = namespace else { return Ok(()) };
         let error = PyDict::new(py);
         error.set_item(intern!(py, "message"), message)?;
         if !data.is_none() {
@@ -173,9 +198,8 @@ impl Engine {
         let packet = Encoded::build(PacketKind::ConnectError, &namespace, None, |out, attachments| {
             value::write_value(error.as_any(), "error", &this.encode, out, attachments)
         })?;
-        let known = this.state().sockets.remove(&socket);
-        drop(known);
-        Self::submit(slf, Command::Refuse { socket, packet })
+        Self::submit(slf, Command::Refuse { socket, packet })?;
+        Self::forget(slf, key)
     }
 
     /// Emits an event to one socket.
@@ -205,74 +229,25 @@ impl Engine {
         volatile: bool,
     ) -> PyResult<bool> {
         let (this, socket) = (slf.get(), socket_key(key));
-        let connected = this.state().sockets.get(&socket).is_some_and(|known| !known.muted);
-        let Some(namespace) = this.namespace_of(socket).filter(|_| connected) else {
+        let namespace = {
+            let state = this.state();
+            let known = state.sockets.get(&socket).filter(|known| !known.muted && state.driver.is_some());
+            known.map(|known| Arc::clone(&known.namespace))
+        };
+        let Some(namespace) = namespace else {
             // What cannot be encoded is an error though nobody is there to get it.
             this.encode_event("/", None, event, args)?;
-            callback.call1(slf.py(), ("disconnected", PyTuple::empty(slf.py())))?;
-            return Ok(false);
+            let due = Due::Ack(Callback::One(callback), Some("disconnected"));
+            return Self::call_soon(slf, due).map(|()| false);
         };
         let deadline = timeout.map(|seconds| this.now() + duration(seconds));
-        let id = this.core.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
-        let packet = match this.encode_event(&namespace, Some(id), event, args) {
-            Ok(packet) => packet,
-            Err(error) => {
-                this.core.hub.cancel(id);
-                return Err(error);
-            }
-        };
+        let id = this.core()?.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
+        // Before the encoding, which may run Python code that disconnects the socket.
         this.state().callbacks.insert(id, Callback::One(callback));
-        Self::send_packet(slf, socket, packet, volatile)
-    }
-
-    /// Emits an event to every socket that a target means.
-    #[allow(clippy::too_many_arguments)] // the Python layer's own words, one by one
-    fn broadcast(
-        slf: &Bound<'_, Self>,
-        namespace: &str,
-        event: &Bound<'_, PyAny>,
-        args: &Bound<'_, PyTuple>,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-        volatile: bool,
-    ) -> PyResult<bool> {
-        let this = slf.get();
-        let packet = this.encode_event(namespace, None, event, args)?;
-        let sockets = this.core.hub.resolve(namespace, &target(rooms, except_, skip));
-        Self::send_all(slf, sockets, packet, volatile)
-    }
-
-    /// Emits an event to every socket that a target means and collects their acknowledgements.
-    #[allow(clippy::too_many_arguments)] // as above
-    fn broadcast_with_ack(
-        slf: &Bound<'_, Self>,
-        namespace: &str,
-        event: &Bound<'_, PyAny>,
-        args: &Bound<'_, PyTuple>,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-        volatile: bool,
-        callback: Py<PyAny>,
-        timeout: f64,
-    ) -> PyResult<bool> {
-        let (this, py) = (slf.get(), slf.py());
-        let sockets = this.core.hub.resolve(namespace, &target(rooms, except_, skip));
-        let id = this.core.hub.ask_many(&sockets, this.now() + duration(timeout));
-        let packet = match this.encode_event(namespace, Some(id), event, args) {
-            Ok(packet) => packet,
-            Err(error) => {
-                this.core.hub.cancel(id);
-                return Err(error);
-            }
-        };
-        if sockets.is_empty() {
-            callback.call1(py, (py.None(), PyList::empty(py)))?;
-            return Ok(false);
+        match this.encode_event(&namespace, Some(id), event, args) {
+            Ok(packet) => Self::send_packet(slf, socket, packet, volatile),
+            Err(error) => this.take_back(id, error),
         }
-        this.state().callbacks.insert(id, Callback::Many(callback, Vec::new()));
-        Self::send_all(slf, sockets, packet, volatile)
     }
 
     /// Answers an event.
@@ -289,6 +264,9 @@ impl Engine {
     /// Calls once when an outbox, or the broadcasts under way, have drained.
     fn when_drained(slf: &Bound<'_, Self>, key: Option<u64>, callback: Py<PyAny>) -> PyResult<()> {
         let this = slf.get();
+        if !this.is_driven() {
+            return Self::call_soon(slf, Due::Call(callback));
+        }
         let Some(socket) = key.map(socket_key) else {
             this.state().sweeps.push(callback);
             return Self::schedule(slf);
@@ -305,25 +283,35 @@ impl Engine {
     }
 
     /// Forgets a socket: its rooms, and who waited for its acknowledgements.
-    fn forget(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
+    pub(super) fn forget(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
-        let known = this.state().sockets.remove(&socket);
-        let outcomes = this.core.hub.remove(socket);
+        let outcomes = this.core()?.hub.remove(socket);
+        let (known, waits) = {
+            let mut state = this.state();
+            state.end_acks(&outcomes);
+            (state.sockets.remove(&socket), !state.due.is_empty())
+        };
         drop(known);
-        this.fail_acks(slf.py(), outcomes)
+        if waits { Self::schedule(slf) } else { Ok(()) }
     }
 
     /// Whether a socket is connected.
-    fn connected(&self, key: u64) -> bool {
-        let socket = socket_key(key);
-        self.core.peek().socket(socket).is_some_and(|entry| entry.parked.is_none())
+    fn connected(&self, key: u64) -> PyResult<bool> {
+        let reactor = self.core()?.peek();
+        Ok(reactor.socket(socket_key(key)).is_some_and(|entry| entry.parked.is_none()))
     }
 
     /// The name of the transport that a socket is on.
-    fn transport(&self, key: u64) -> &'static str {
-        let reactor = self.core.peek();
+    fn transport(&self, key: u64) -> PyResult<&'static str> {
+        let reactor = self.core()?.peek();
         let session = reactor.socket(socket_key(key)).and_then(|entry| reactor.session(entry.session));
-        session.map_or("", |session| session.engine.transport().as_str())
+        Ok(session.map_or("", |session| session.engine.transport().as_str()))
+    }
+
+    /// The request that opened a socket's session, for later.
+    fn request(slf: &Bound<'_, Self>, key: u64) -> Option<Request> {
+        let info = slf.get().state().sockets.get(&socket_key(key)).and_then(|known| known.info.clone())?;
+        Some(Request::new(slf.clone().unbind(), info))
     }
 
     /// Puts a socket into rooms.
@@ -341,65 +329,11 @@ impl Engine {
         PySet::new(py, self.core.hub.rooms(socket_key(key)))
     }
 
-    /// The objects of the sockets that a target means.
-    fn select(
-        &self,
-        py: Python<'_>,
-        namespace: &str,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-    ) -> Vec<Py<PyAny>> {
-        let sockets = self.core.hub.resolve(namespace, &target(rooms, except_, skip));
-        let state = self.state();
-        sockets.iter().filter_map(|key| Some(state.sockets.get(key)?.object.clone_ref(py))).collect()
-    }
-
-    /// Puts every socket that a target means into rooms.
-    fn sockets_join(
-        &self,
-        namespace: &str,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-        joined: Vec<String>,
-    ) {
-        self.core.hub.join_all(namespace, &target(rooms, except_, skip), &joined);
-    }
-
-    /// Takes every socket that a target means out of rooms.
-    fn sockets_leave(
-        &self,
-        namespace: &str,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-        left: Vec<String>,
-    ) {
-        self.core.hub.leave_all(namespace, &target(rooms, except_, skip), &left);
-    }
-
-    /// Disconnects every socket that a target means.
-    fn disconnect_sockets(
-        slf: &Bound<'_, Self>,
-        namespace: &str,
-        rooms: Vec<String>,
-        except_: Vec<String>,
-        skip: Option<u64>,
-        close: bool,
-    ) -> PyResult<()> {
-        let this = slf.get();
-        for socket in this.core.hub.resolve(namespace, &target(rooms, except_, skip)) {
-            this.mute(socket);
-            Self::submit(slf, Command::Disconnect { socket, close })?;
-        }
-        Ok(())
-    }
-
     /// The counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        for (name, count) in self.core.peek().stats() {
+        let counters = self.core()?.peek().stats();
+        for (name, count) in counters {
             stats.set_item(PyString::intern(py, name), count)?;
         }
         Ok(stats)
@@ -407,21 +341,12 @@ impl Engine {
 }
 
 impl Engine {
-    fn send_all(
-        slf: &Bound<'_, Self>,
-        sockets: Vec<SocketKey>,
-        packet: Encoded,
-        volatile: bool,
-    ) -> PyResult<bool> {
-        let this = slf.get();
-        if !this.core.is_owner() {
-            this.core.submit(Command::Broadcast { sockets, packet, volatile }, this.now());
-            return Ok(false);
-        }
-        let now = this.now();
-        let full = slf.py().detach(|| this.core.reactor(now).broadcast(&sockets, &packet, volatile));
-        Self::schedule(slf)?;
-        Ok(full)
+    /// The question could not be sent: nobody waits for its answer.
+    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<bool> {
+        self.core.hub.cancel(id);
+        let callback = self.state().callbacks.remove(&id);
+        drop(callback);
+        Err(error)
     }
 
     /// What the socket sent before is not delivered any more.

@@ -8,6 +8,7 @@ use std::io;
 
 import_exception!(siox.exceptions, PacketDecodeError);
 import_exception!(siox.exceptions, LimitExceededError);
+import_exception!(siox.exceptions, UsageError);
 
 impl From<PayloadError> for PyErr {
     fn from(error: PayloadError) -> Self {
@@ -21,6 +22,13 @@ impl From<PayloadError> for PyErr {
 /// A socket that owes too many acknowledgements.
 pub(super) fn too_many_acks(error: TooManyPendingAcks) -> PyErr {
     LimitExceededError::new_err(error.to_string())
+}
+
+/// What belongs to the parent was used in a forked child.
+pub(super) fn of_another_process() -> PyErr {
+    UsageError::new_err(
+        "this process is a fork, and the clients are its parent's: only the parent can reach them",
+    )
 }
 
 /// The system's answer with its number, which picks the subclass and the caller's sentence.

@@ -11,7 +11,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use std::sync::Arc;
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -31,16 +30,6 @@ pub(super) fn describe<'py>(
     request.set_item(intern!(py, "address"), address)?;
     request.set_item(intern!(py, "secure"), secure)?;
     Ok(request)
-}
-
-/// An ASGI scope as what the engine keeps with a session.
-fn context(scope: Py<PyAny>) -> Context {
-    Arc::new(scope)
-}
-
-/// And back.
-pub(super) fn scope(py: Python<'_>, context: Option<&Context>) -> Option<Py<PyAny>> {
-    context?.downcast_ref::<Py<PyAny>>().map(|scope| scope.clone_ref(py))
 }
 
 /// Header values are bytes; every one of them is a character of Latin-1 (RFC 9110, 5.5).
@@ -93,8 +82,7 @@ impl Engine {
         scope: Option<Py<PyAny>>,
     ) -> PyResult<u64> {
         let head = head(method, target, &headers)?;
-        let body = Bytes::from(body);
-        let context = scope.map(context);
+        let (body, context) = (Bytes::from(body), slf.get().keep_scope(scope));
         Self::open(slf, Opening { kind: LinkKind::Request, head, body, secure, address, context })
     }
 
@@ -109,7 +97,7 @@ impl Engine {
         scope: Option<Py<PyAny>>,
     ) -> PyResult<u64> {
         let head = head("GET", target, &headers)?;
-        let (kind, body, context) = (LinkKind::WebSocket, Bytes::new(), scope.map(context));
+        let (kind, body, context) = (LinkKind::WebSocket, Bytes::new(), slf.get().keep_scope(scope));
         Self::open(slf, Opening { kind, head, body, secure, address, context })
     }
 
@@ -121,26 +109,28 @@ impl Engine {
         };
         let this = slf.get();
         let now = this.now();
-        this.core.reactor(now).feed_link(Key::from_bits(link), &part, now);
+        this.core()?.reactor(now).feed_link(Key::from_bits(link), &part, now);
         Self::schedule(slf)
     }
 
     /// Whether a websocket is not to be fed until `Events.ready` names its link.
-    fn is_paused(&self, link: u64) -> bool {
-        self.core.peek().is_link_paused(Key::from_bits(link))
+    fn is_paused(&self, link: u64) -> PyResult<bool> {
+        Ok(self.core()?.peek().is_link_paused(Key::from_bits(link)))
     }
 
     /// What is to be done on a link now; asking says that the last lot is done.
     fn take<'py>(slf: &Bound<'py, Self>, link: u64) -> PyResult<Bound<'py, PyList>> {
         let (this, py) = (slf.get(), slf.py());
         let now = this.now();
-        let taken = this.core.reactor(now).take_link(Key::from_bits(link), now);
+        let taken = this.core()?.reactor(now).take_link(Key::from_bits(link), now);
+        this.drop_scopes();
         let list = PyList::empty(py);
         for item in &taken {
             list.append(outgoing(py, item)?)?;
         }
         // The last thing that a link had to say may be what the end of the server waits for.
-        if this.core.peek().has_work() || !this.state().idle.is_empty() {
+        let waits = !this.state().idle.is_empty();
+        if waits || this.core.peek().has_work() {
             Self::schedule(slf)?;
         }
         Ok(list)
@@ -150,7 +140,8 @@ impl Engine {
     fn close_link(slf: &Bound<'_, Self>, link: u64) -> PyResult<()> {
         let this = slf.get();
         let now = this.now();
-        this.core.reactor(now).close_link(Key::from_bits(link), now);
+        this.core()?.reactor(now).close_link(Key::from_bits(link), now);
+        this.drop_scopes();
         Self::schedule(slf)
     }
 
@@ -173,8 +164,12 @@ impl Engine {
     fn open(slf: &Bound<'_, Self>, opening: Opening) -> PyResult<u64> {
         let this = slf.get();
         let now = this.now();
-        let link = this.core.reactor(now).open_link(opening, now).to_bits();
+        let link = this.core()?.reactor(now).open_link(opening, now).to_bits();
         Self::schedule(slf)?;
         Ok(link)
+    }
+
+    fn keep_scope(&self, scope: Option<Py<PyAny>>) -> Option<Context> {
+        scope.map(|scope| self.state().scopes.keep(scope))
     }
 }

@@ -1,5 +1,6 @@
 //! The extension module `siox._siox`: what it exports, as one list.
 
+mod callbacks;
 mod codec;
 mod dispatch;
 mod driver;
@@ -8,7 +9,10 @@ mod errors;
 mod links;
 mod options;
 mod peer;
+mod request;
+mod scopes;
 mod state;
+mod targets;
 mod value;
 
 use pyo3::prelude::*;
@@ -22,4 +26,6 @@ mod _siox {
     use super::engine::Engine;
     #[pymodule_export]
     use super::peer::Peer;
+    #[pymodule_export]
+    use super::request::Request;
 }
