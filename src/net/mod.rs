@@ -2,11 +2,13 @@
 //!
 //! [`core`] is the way in. Below it the [`reactor`] has one file for each of its concerns.
 
+pub mod accept;
 pub mod admission;
 pub mod command;
 pub mod connection;
 pub mod core;
 pub mod event;
+pub mod flush;
 pub mod http;
 pub mod hub;
 pub mod keys;
@@ -26,3 +28,4 @@ pub mod stream;
 pub mod timers;
 pub mod trace;
 pub mod websocket;
+pub mod wire;

@@ -4,41 +4,34 @@
 //! handles the batch, then calls [`Reactor::flush`]. Its rooms are one file each: connections, links,
 //! admission, polling, sessions, sockets.
 
+use super::accept::LAST_LISTENER;
 use super::admission::ParkedRequest;
 use super::command::Command;
 use super::connection::{Connection, Protocol};
-use super::event::{Batch, Event};
+use super::event::Batch;
+use super::flush::Sweep;
 use super::keys::{
     ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
-    Wire,
 };
-use super::link::{Link, Outgoing};
+use super::link::Link;
 use super::listener::Listener;
-use super::log::{LogKind, Seldom};
+use super::log::Seldom;
 use super::options::Options;
-use super::outbox::{Sent, Written};
-use super::session::{Carrier, SessionEntry};
+use super::session::SessionEntry;
 use super::slots::{Key, Slots};
 use super::socket::SocketEntry;
 use super::stats::Stats;
 use super::timers::Timers;
-use crate::proto::engine::{CloseReason, TransportFault};
-use crate::proto::http::{RequestReader, Response};
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
 use crate::proto::socket::encoded::Encoded;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const WAKER: Token = Token(usize::MAX);
-/// Listeners count downwards from here; connections are keys with a generation, far below.
-const FIRST_LISTENER: usize = usize::MAX - 1;
-const MAX_LISTENERS: usize = 1 << 16;
-/// How long to wait for a descriptor when there is none left to accept with.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
@@ -60,7 +53,7 @@ pub struct Reactor {
     ready_events: Events,
     waker: Arc<Waker>,
     pub(super) listeners: Vec<Listener>,
-    accepting: bool,
+    pub(super) accepting: bool,
     pub(super) connections: Slots<ConnectionName, Connection>,
     pub(super) links: Slots<LinkName, Link>,
     pub(super) sessions: Slots<SessionName, SessionEntry>,
@@ -78,16 +71,9 @@ pub struct Reactor {
     pub(super) now: Instant,
     pub(super) turn: u64,
     ready: VecDeque<ConnectionKey>,
-    dirty: Vec<SessionKey>,
-    over_limit: Vec<SessionKey>,
-    sweep: Sweep,
-}
-
-/// What broadcasts have put into outboxes since these were last flushed.
-#[derive(Debug, Default, Clone, Copy)]
-struct Sweep {
-    packets: usize,
-    bytes: usize,
+    pub(super) dirty: Vec<SessionKey>,
+    pub(super) over_limit: Vec<SessionKey>,
+    pub(super) sweep: Sweep,
 }
 
 impl Reactor {
@@ -132,14 +118,6 @@ impl Reactor {
     /// The descriptor that is readable when there is something to do.
     pub fn descriptor(&self) -> &Poll {
         &self.poll
-    }
-
-    /// Starts to accept from a listener.
-    pub fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
-        let token = Token(FIRST_LISTENER - self.listeners.len());
-        self.poll.registry().register(listener.source(), token, Interest::READABLE)?;
-        self.listeners.push(listener);
-        Ok(())
     }
 
     /// Reads what has come, and lets the timers that are due have their say.
@@ -188,7 +166,7 @@ impl Reactor {
             count += 1;
             match event.token() {
                 WAKER => {}
-                Token(token) if token > FIRST_LISTENER - MAX_LISTENERS => self.accepting = true,
+                Token(token) if token > LAST_LISTENER => self.accepting = true,
                 Token(token) => {
                     let key = Key::from_bits(token as u64);
                     if event.is_read_closed()
@@ -238,48 +216,6 @@ impl Reactor {
         }
     }
 
-    fn accept_all(&mut self, now: Instant) {
-        self.accepting = false;
-        for index in 0..self.listeners.len() {
-            self.accept_from(index, now);
-        }
-    }
-
-    fn accept_from(&mut self, index: usize, now: Instant) {
-        for _ in 0..limits::ACCEPT_BUDGET {
-            let Some(listener) = self.listeners.get(index) else { return };
-            match listener.accept() {
-                Ok((stream, address)) => self.add_connection(stream, address, now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    let line = format!("a connection could not be accepted, trying again: {error}");
-                    self.log_seldom(LogKind::Accept, line, now);
-                    self.timers.set(now + ACCEPT_RETRY, TimerKey::Accept);
-                    return;
-                }
-            }
-        }
-        // The budget is spent, and the edge of whoever is still in the queue will not come again.
-        self.accepting = true;
-    }
-
-    fn add_connection(&mut self, stream: super::stream::Stream, address: String, now: Instant) {
-        let reader = RequestReader::new(self.options.http);
-        let key = self.connections.insert(Connection::new(stream, address, reader, now));
-        self.stats.connections_accepted += 1;
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        #[allow(clippy::cast_possible_truncation)] // 64-bit targets
-        let token = Token(key.to_bits() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(connection.stream.source(), token, interest).is_err() {
-            self.connections.remove(key);
-            return;
-        }
-        self.arm_connection(key);
-        self.read_connection(key, now);
-    }
-
     /// Carries out an order of the layer above.
     pub fn command(&mut self, command: Command, now: Instant) {
         self.now = now;
@@ -326,169 +262,6 @@ impl Reactor {
     pub fn is_full(&self, socket: SocketKey) -> bool {
         let session = self.sockets.get(socket).and_then(|entry| self.sessions.get(entry.session));
         session.is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water)
-    }
-
-    fn close_listeners(&mut self) {
-        for mut listener in self.listeners.drain(..) {
-            // Dropping it closes it, which is what matters.
-            let _ = self.poll.registry().deregister(listener.source());
-        }
-        self.accepting = false;
-    }
-
-    /// Connections that wait for a request have nothing to wait for any more.
-    pub(super) fn end_idle_connections(&mut self, now: Instant) {
-        for key in self.connections.keys() {
-            let idle = |entry: &Connection| entry.session.is_none() && entry.exchange.is_none();
-            if self.connections.get(key).is_some_and(idle) {
-                self.connection_lost(key, None, now);
-            }
-        }
-    }
-
-    /// Has a session flushed at the end of the turn.
-    pub(super) fn mark_dirty(&mut self, key: SessionKey) {
-        if let Some(entry) = self.sessions.get_mut(key)
-            && !entry.dirty
-        {
-            entry.dirty = true;
-            self.dirty.push(key);
-        }
-    }
-
-    /// Writes what the turn has put into outboxes.
-    pub fn flush(&mut self, now: Instant) {
-        self.now = now;
-        self.sweep = Sweep::default();
-        while !self.dirty.is_empty() {
-            for key in std::mem::take(&mut self.dirty) {
-                self.flush_session(key, now);
-            }
-        }
-    }
-
-    /// Writes what waits in one outbox, by whatever carries it.
-    pub(super) fn flush_session(&mut self, key: SessionKey, now: Instant) {
-        let Some(entry) = self.sessions.get_mut(key) else { return };
-        entry.dirty = false;
-        match entry.carrier {
-            Carrier::WebSocket(Wire::Stream(connection)) => self.write_session(key, connection, now),
-            Carrier::WebSocket(Wire::Link(link)) => self.notify_link(link),
-            Carrier::Polling(_) => self.flush_poll(key, now),
-        }
-        self.after_flush(key, now);
-    }
-
-    fn write_session(&mut self, key: SessionKey, connection: ConnectionKey, now: Instant) {
-        let (Some(entry), Some(connection_entry)) =
-            (self.sessions.get_mut(key), self.connections.get_mut(connection))
-        else {
-            return;
-        };
-        let mut sent = Sent::default();
-        let written = connection_entry.write_out().and_then(|written| match written {
-            Written::All => entry.outbox.write_to(&mut connection_entry.stream, &mut sent),
-            Written::Blocked => {
-                entry.outbox.set_blocked(!entry.outbox.is_empty());
-                Ok(written)
-            }
-        });
-        self.stats.bytes_out += sent.bytes;
-        self.stats.writes += sent.writes;
-        if written.is_err() {
-            self.connection_lost(connection, Some(TransportFault::Io), now);
-        }
-    }
-
-    /// What a flush may have brought about: the end that waited for it, a drained outbox, a full one.
-    pub(super) fn after_flush(&mut self, key: SessionKey, now: Instant) {
-        let marks = self.options.marks;
-        let turn = self.turn;
-        let Some(entry) = self.sessions.get_mut(key) else { return };
-        if entry.watched && entry.outbox.refused() < marks.low_water {
-            entry.watched = false;
-            let drained = entry.sockets.tokens().map(|socket| Event::Drained { socket });
-            self.batch.events.extend(drained);
-        }
-        if !entry.outbox.is_over(marks.limit) {
-            entry.over_limit = None;
-        } else if entry.over_limit.is_none() {
-            entry.over_limit = Some(turn);
-            self.over_limit.push(key);
-        }
-        let Some(entry) = self.sessions.get_mut(key) else { return };
-        if entry.closing && entry.outbox.is_empty() {
-            entry.closing = false;
-            entry.engine.close(now);
-            self.settle(key, now);
-        }
-    }
-
-    /// Closes who had a turn since its outbox passed the limit, and is still over it.
-    fn check_limits(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.over_limit) {
-            let Some(entry) = self.sessions.get(key) else { continue };
-            match entry.over_limit {
-                Some(since) if since < self.turn => {
-                    self.stats.outbox_overflows += 1;
-                    let limit = self.options.marks.limit;
-                    let fault =
-                        TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
-                    self.abort_session(key, CloseReason::TransportError(fault), now);
-                }
-                Some(_) => self.over_limit.push(key),
-                None => {}
-            }
-        }
-    }
-
-    fn watch_drain(&mut self, socket: SocketKey) {
-        let session = self.sockets.get(socket).map(|entry| entry.session);
-        match session.and_then(|key| self.sessions.get_mut(key)) {
-            Some(entry) if entry.outbox.refused() >= self.options.marks.low_water => entry.watched = true,
-            _ => self.batch.events.push(Event::Drained { socket }),
-        }
-    }
-
-    /// Answers a request.
-    pub(super) fn respond(&mut self, wire: Wire, mut response: Response, now: Instant) {
-        response.headers.extend(self.cors_headers(wire));
-        match wire {
-            Wire::Stream(key) => self.respond_stream(key, &response, now),
-            Wire::Link(key) => {
-                if let Some(link) = self.links.get_mut(key) {
-                    link.answer(response);
-                    self.notify_link(key);
-                }
-            }
-        }
-    }
-
-    /// Sends a text message on a websocket that no outbox goes over.
-    pub(super) fn send_text(&mut self, wire: Wire, text: &str, now: Instant) {
-        match wire {
-            Wire::Stream(key) => self.send_frame(key, text, now),
-            Wire::Link(key) => {
-                if let Some(link) = self.links.get_mut(key) {
-                    link.push_text(text);
-                    self.notify_link(key);
-                }
-            }
-        }
-    }
-
-    /// Closes a websocket.
-    pub(super) fn close_wire(&mut self, wire: Wire, code: Option<u16>, now: Instant) {
-        match wire {
-            Wire::Stream(key) => self.close_stream(key, code, now),
-            Wire::Link(key) => {
-                if let Some(link) = self.links.get_mut(key) {
-                    link.outgoing.push(Outgoing::Close { code: code.unwrap_or(1000) });
-                    (link.session, link.ended) = (None, true);
-                    self.notify_link(key);
-                }
-            }
-        }
     }
 
     /// Does something to a session if it is still there.
@@ -558,10 +331,4 @@ pub(super) fn new_sid() -> Option<Sid> {
     let mut random = [0; RANDOM_BYTES];
     getrandom::fill(&mut random).ok()?;
     Some(Sid::from_random(random))
-}
-
-/// Errors of `accept` that concern the connection that was not accepted, and no other.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -1,0 +1,95 @@
+//! Listeners in the reactor: connections come in here, a budget of them a turn.
+
+use super::connection::Connection;
+use super::listener::Listener;
+use super::log::LogKind;
+use super::reactor::{Reactor, TimerKey};
+use super::stream::Stream;
+use crate::proto::http::RequestReader;
+use crate::proto::limits;
+use mio::{Interest, Token};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Listeners' tokens count downwards from here; connections' are keys with a generation, far below.
+const FIRST_LISTENER: usize = usize::MAX - 1;
+/// No listener's token is below this one.
+pub(super) const LAST_LISTENER: usize = FIRST_LISTENER - (1 << 16);
+/// How long to wait for a descriptor when there is none left to accept with.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+impl Reactor {
+    /// Starts to accept from a listener.
+    pub fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
+        let token = Token(FIRST_LISTENER - self.listeners.len());
+        self.poll.registry().register(listener.source(), token, Interest::READABLE)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    pub(super) fn accept_all(&mut self, now: Instant) {
+        self.accepting = false;
+        for index in 0..self.listeners.len() {
+            self.accept_from(index, now);
+        }
+    }
+
+    fn accept_from(&mut self, index: usize, now: Instant) {
+        for _ in 0..limits::ACCEPT_BUDGET {
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.accept() {
+                Ok((stream, address)) => self.add_connection(stream, address, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    let line = format!("a connection could not be accepted, trying again: {error}");
+                    self.log_seldom(LogKind::Accept, line, now);
+                    self.timers.set(now + ACCEPT_RETRY, TimerKey::Accept);
+                    return;
+                }
+            }
+        }
+        // The budget is spent, and the edge of whoever is still in the queue will not come again.
+        self.accepting = true;
+    }
+
+    fn add_connection(&mut self, stream: Stream, address: String, now: Instant) {
+        let reader = RequestReader::new(self.options.http);
+        let key = self.connections.insert(Connection::new(stream, address, reader, now));
+        self.stats.connections_accepted += 1;
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        #[allow(clippy::cast_possible_truncation)] // 64-bit targets
+        let token = Token(key.to_bits() as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(connection.stream.source(), token, interest).is_err() {
+            self.connections.remove(key);
+            return;
+        }
+        self.arm_connection(key);
+        self.read_connection(key, now);
+    }
+
+    pub(super) fn close_listeners(&mut self) {
+        for mut listener in self.listeners.drain(..) {
+            // Dropping it closes it, which is what matters.
+            let _ = self.poll.registry().deregister(listener.source());
+        }
+        self.accepting = false;
+    }
+
+    /// Connections that wait for a request have nothing to wait for any more.
+    pub(super) fn end_idle_connections(&mut self, now: Instant) {
+        for key in self.connections.keys() {
+            let idle = |entry: &Connection| entry.session.is_none() && entry.exchange.is_none();
+            if self.connections.get(key).is_some_and(idle) {
+                self.connection_lost(key, None, now);
+            }
+        }
+    }
+}
+
+/// Errors of `accept` that concern the connection that was not accepted, and no other.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
