@@ -98,19 +98,18 @@ async def test_a_room_remembers_until_the_last_one_leaves(js: JsDriver) -> None:
         assert (entered[1]["room"], entered[1]["history"]) == ("attic", [])
 
 
-async def test_the_command_prints_the_address_and_serves_the_page() -> None:
-    process = await demo("0")
+async def test_the_command_prints_the_address_and_serves_page_and_client(tmp_path: Path) -> None:
+    client = tmp_path / "node_modules" / "socket.io-client" / "dist"
+    client.mkdir(parents=True)
+    (client / "socket.io.min.js").write_text("// the client", encoding="utf-8")
+    process = await demo("0", tmp_path)
     try:
         assert process.stdout is not None
         first = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode()
         port = int(first.rsplit(":", 1)[1].strip(" /\n"))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        page = await asyncio.wait_for(reader.read(), PATIENCE)
-        writer.close()
-        assert page.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"<title>siox chat</title>" in page
-        second = await demo(str(port))
+        assert b"<title>siox chat</title>" in await get(port, "/")
+        assert (await get(port, "/socket.io/socket.io.min.js")).endswith(b"// the client")
+        second = await demo(str(port), tmp_path)
         assert second.stderr is not None
         assert "taken" in (await second.stderr.read()).decode()
         assert await asyncio.wait_for(second.wait(), PATIENCE) == 1
@@ -119,13 +118,24 @@ async def test_the_command_prints_the_address_and_serves_the_page() -> None:
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
 
 
-async def demo(port: str) -> asyncio.subprocess.Process:
-    """Start `siox demo`."""
+async def get(port: int, path: str) -> bytes:
+    """One answer of the server, which must be good."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    return answer
+
+
+async def demo(port: str, folder: Path) -> asyncio.subprocess.Process:
+    """Start `siox demo` in a folder."""
     return await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("siox")),
         "demo",
         "--port",
         port,
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
