@@ -109,7 +109,7 @@ async def test_the_command_prints_the_address_and_serves_page_and_client(tmp_pat
         port = int(first.rsplit(":", 1)[1].strip(" /\n"))
         assert b"<title>siox chat</title>" in await get(port, "/")
         assert (await get(port, "/socket.io/socket.io.min.js")).endswith(b"// the client")
-        second = await demo(str(port), tmp_path)
+        second = await demo(str(port), client)
         assert second.stderr is not None
         assert "taken" in (await second.stderr.read()).decode()
         assert await asyncio.wait_for(second.wait(), PATIENCE) == 1
