@@ -145,6 +145,7 @@ def _start(server: Server) -> None:
 async def _stop(arena: Arena) -> None:
     server = arena.server
     dispatcher = server._dispatcher
+    arena.engine.close_listeners()
     arena.engine.abort()
     await arena.settle()
     running = dispatcher.running()
