@@ -106,13 +106,26 @@ impl Connection {
         }
     }
 
-    /// Whether to read on: not while handlers must catch up, nor while more than a request head is
-    /// queued behind an answer that is due; `respond_stream` has the connection looked at again.
+    /// Whether to read on: not while handlers must catch up, nor while the peer leaves our answers
+    /// unread, nor while more than a request head is queued behind an answer that is due. Whoever
+    /// changes that has the connection looked at again.
     pub fn wants_input(&self) -> bool {
+        let may = !self.paused && self.out.len() < limits::MAX_UNREAD_ANSWERS;
         match &self.protocol {
-            Protocol::Http(reader) => !self.paused && reader.wants_input(),
-            _ => !self.paused,
+            Protocol::Http(reader) => may && reader.wants_input(),
+            Protocol::WebSocket(_) => may,
+            Protocol::Ending => true,
         }
+    }
+
+    /// Bytes of requests, messages and answers that it holds.
+    pub fn buffered(&self) -> usize {
+        let reader = match &self.protocol {
+            Protocol::Http(reader) => reader.buffered(),
+            Protocol::WebSocket(reader) => reader.buffered(),
+            Protocol::Ending => 0,
+        };
+        reader + self.out.len() + self.unread.len()
     }
 
     /// Writes what goes before any outbox.
@@ -229,9 +242,15 @@ impl Reactor {
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let unread = connection.out.len() >= limits::MAX_UNREAD_ANSWERS;
         match connection.write_out() {
             Ok(Written::Blocked) => {}
             Ok(Written::All) => {
+                if unread {
+                    // It was not read from meanwhile, and that edge will not come again.
+                    self.make_ready(key);
+                }
+                let Some(connection) = self.connections.get_mut(key) else { return };
                 if connection.end_after_write {
                     connection.end_after_write = false;
                     connection.stream.finish();

@@ -18,6 +18,9 @@ impl Reactor {
             if connection.exchange.is_some() && !reading_body {
                 break; // one answer at a time: what is pipelined waits
             }
+            if connection.out.len() >= limits::MAX_UNREAD_ANSWERS {
+                break; // and for a peer that reads
+            }
             match reader.poll() {
                 Ok(None) => break,
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
@@ -109,6 +112,8 @@ impl Reactor {
         let head_only = exchange.is_some_and(|exchange| exchange.head_only);
         response.encode(&mut connection.out, keep_alive, head_only);
         connection.end_after_write |= !keep_alive;
+        // The time for the next request begins now.
+        connection.deadline = None;
         if let Protocol::Http(reader) = &mut connection.protocol {
             reader.next_request();
         }

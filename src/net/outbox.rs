@@ -154,6 +154,7 @@ impl Outbox {
 
     /// Queues a control packet of Engine.IO, as text.
     pub fn push_control(&mut self, text: Bytes) {
+        self.crowded |= self.pending > 0;
         match &mut self.form {
             Form::Packets(items) => {
                 self.pending += text.len();
@@ -165,6 +166,7 @@ impl Outbox {
 
     /// Queues a websocket control frame, or any frame made here. Nothing on a queue of packets.
     pub fn push_frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        self.crowded |= self.pending > 0;
         if let Form::Frames { chunks, written } = &mut self.form {
             let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_SERVER_HEADER);
             frame::encode_frame(&mut bytes, opcode, payload, None);

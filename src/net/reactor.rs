@@ -62,6 +62,8 @@ pub struct Reactor {
     pub(super) sids: HashMap<Sid, SessionKey>,
     /// The names of namespaces that somebody joined, shared by all who do.
     pub(super) names: HashSet<Arc<str>>,
+    /// When to look for names that nobody is in.
+    pub(super) names_limit: usize,
     pub(super) timers: Timers<TimerKey>,
     pub(super) batch: Batch,
     pub(super) buffer: Vec<u8>,
@@ -95,6 +97,7 @@ impl Reactor {
             requests: Slots::default(),
             sids: HashMap::new(),
             names: HashSet::new(),
+            names_limit: limits::MAX_NAMESPACES,
             timers: Timers::new(now),
             batch: Batch::default(),
             buffer: vec![0; RECEIVE_BUFFER],
@@ -308,6 +311,22 @@ impl Reactor {
         entries.push(("sessions", self.sessions.len() as u64));
         entries.push(("sockets", self.sockets.len() as u64));
         entries
+    }
+
+    /// Bytes of requests, messages and answers that its connections hold.
+    pub fn buffered(&self) -> usize {
+        let connections = self.connections.keys().into_iter();
+        connections.filter_map(|key| self.connections.get(key)).map(Connection::buffered).sum()
+    }
+
+    /// Timers that are set, outdated ones with them.
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Names of namespaces that are kept for the next who joins.
+    pub fn namespace_names(&self) -> usize {
+        self.names.len()
     }
 
     /// A socket's session and namespace, while it is connected.

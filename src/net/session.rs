@@ -202,6 +202,13 @@ impl Reactor {
             (None, Carrier::WebSocket(wire)) => {
                 let code = entry.engine.close_reason().and_then(close_code);
                 self.flush_session(key, now);
+                if let Wire::Stream(connection) = wire
+                    && self.sessions.get(key).is_some_and(|entry| !entry.outbox.is_empty())
+                {
+                    // The kernel may hold half a frame: a goodbye would land in its middle.
+                    self.drop_stream(connection, now);
+                    return;
+                }
                 self.close_wire(wire, code, now);
                 return;
             }

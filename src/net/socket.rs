@@ -149,13 +149,23 @@ impl Reactor {
         let Some(entry) = self.sockets.get_mut(socket) else { return };
         let (session, parked) = (entry.session, entry.parked.take());
         let namespace = Arc::clone(&entry.namespace);
-        self.names.insert(namespace);
+        self.keep_name(namespace);
         self.with_session(session, |entry| entry.sockets.joined(socket));
         self.queue(session, packet, false);
         for packet in parked.unwrap_or_default() {
             self.queue(session, &packet, false);
         }
         self.arm_session(session);
+    }
+
+    /// Keeps a namespace's name, to be shared by all who join; clients may have any number of dynamic
+    /// ones made, so those that nobody is in are forgotten in time.
+    fn keep_name(&mut self, namespace: Arc<str>) {
+        if self.names.len() >= self.names_limit {
+            self.names.retain(|name| Arc::strong_count(name) > 1);
+            self.names_limit = (self.names.len() * 2).max(limits::MAX_NAMESPACES);
+        }
+        self.names.insert(namespace);
     }
 
     /// Refuses a socket.

@@ -72,6 +72,11 @@ impl<K: Copy> Timers<K> {
         first
     }
 
+    /// How many entries wait, outdated ones with them.
+    pub fn len(&self) -> usize {
+        self.levels.iter().flatten().map(Vec::len).sum()
+    }
+
     /// When to call [`Timers::expire`] next: never late, at most one slot early.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let (tick, _) = self.next_slot()?;

@@ -92,6 +92,14 @@ impl Reactor {
         }
     }
 
+    /// Ends a connection without a word.
+    pub(super) fn drop_stream(&mut self, key: ConnectionKey, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.session = None;
+            self.connection_lost(key, None, now);
+        }
+    }
+
     /// Says goodbye on a websocket and waits, bounded, for the peer to hang up.
     pub(super) fn close_stream(&mut self, key: ConnectionKey, code: Option<u16>, now: Instant) {
         if let Some(connection) = self.connections.get_mut(key) {
