@@ -80,6 +80,8 @@ class RawEvents(Events, Protocol):
 
     def message(self, session: int, message: str | bytes, /) -> None:
         """A message of Engine.IO came."""
+    def closed(self, session: int, reason: str, /) -> None:
+        """A session is over."""
 
 @final
 class Engine:

@@ -201,7 +201,8 @@ impl Reactor {
             return;
         }
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        if entry.engine.handle_probe_opened(&self.options.session, now).is_err() {
+        if let Err(error) = entry.engine.handle_probe_opened(&self.options.session, now) {
+            self.log_probe_refused(key, error, now);
             // JavaScript accepts it and closes it at once.
             self.close_wire(wire, None, now);
             return;

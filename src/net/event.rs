@@ -84,6 +84,13 @@ pub enum Event {
         /// Whether it is binary.
         binary: bool,
     },
+    /// A raw session is over.
+    RawClosed {
+        /// Which.
+        session: SessionKey,
+        /// The protocol's word for why.
+        reason: &'static str,
+    },
     /// The outbox of a socket's session fell under its low-water mark, or is gone.
     Drained {
         /// Which.

@@ -21,6 +21,8 @@ pub enum LogKind {
     UnknownSession,
     /// A websocket request without its Upgrade header.
     NoUpgrade,
+    /// An upgrade that came to nothing.
+    Probe,
     /// Any other refusal.
     Refused,
     /// A request that is no HTTP, or too large.

@@ -1,11 +1,11 @@
 //! What is answered to a request that opens and feeds nothing: a file, a 404, an error; and the line in
 //! the log that says what to do about it.
 
-use super::keys::Wire;
+use super::keys::{SessionKey, Wire};
 use super::log::LogKind;
 use super::reactor::Reactor;
 use super::session::TOO_BIG_HINT;
-use crate::proto::engine::{BadRequest, HandshakeError};
+use crate::proto::engine::{BadRequest, HandshakeError, ProbeFailure, ProbeRefused};
 use crate::proto::http::{Head, HttpError, Response};
 use std::time::Instant;
 
@@ -109,5 +109,19 @@ impl Reactor {
             _ => "",
         };
         self.log_seldom(LogKind::BadRequest, format!("a request was refused: {error}{hint}"), now);
+    }
+
+    /// A websocket that nobody upgrades to, since the session has one or may not have one.
+    pub(super) fn log_probe_refused(&mut self, session: SessionKey, error: ProbeRefused, now: Instant) {
+        let Some(entry) = self.sessions.get(session) else { return };
+        let line = format!("a websocket of session {:?} was closed at once: {error}", entry.sid);
+        self.log_seldom(LogKind::Probe, line, now);
+    }
+
+    /// An upgrade that its client did not bring to an end.
+    pub(super) fn log_probe_failed(&mut self, session: SessionKey, why: ProbeFailure, now: Instant) {
+        let Some(entry) = self.sessions.get(session).filter(|_| why != ProbeFailure::Closed) else { return };
+        let line = format!("the upgrade of session {:?} was given up, it stays on polling: {why}", entry.sid);
+        self.log_seldom(LogKind::Probe, line, now);
     }
 }

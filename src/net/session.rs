@@ -219,7 +219,8 @@ impl Reactor {
 
     fn handle_session_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         match event {
-            SessionEvent::ProbeWanted | SessionEvent::ProbeOpened | SessionEvent::ProbeFailed(_) => {}
+            SessionEvent::ProbeWanted | SessionEvent::ProbeOpened => {}
+            SessionEvent::ProbeFailed(why) => self.log_probe_failed(key, why, now),
             SessionEvent::Upgraded => self.upgraded(key),
             SessionEvent::Closed(reason) => self.session_closed(key, reason, now),
         }
@@ -255,6 +256,9 @@ impl Reactor {
         }
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());
+        }
+        if self.options.raw_messages {
+            self.batch.events.push(Event::RawClosed { session: key, reason: reason.as_str() });
         }
         if let Carrier::Polling(Some(get)) = entry.carrier {
             self.respond_noop(get, now);

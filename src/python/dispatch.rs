@@ -77,6 +77,9 @@ impl Engine {
                 let layer = if layer == TraceLayer::Engine { "engine" } else { "socket" };
                 events.call_method1(intern!(py, "trace"), (layer, line)).map(drop)
             }
+            Event::RawClosed { session, reason } => {
+                events.call_method1(intern!(py, "closed"), (session.to_bits(), reason)).map(drop)
+            }
             Event::RawMessage { session, data, binary } => {
                 let data = if binary {
                     PyBytes::new(py, batch.bytes(&data)).into_any()

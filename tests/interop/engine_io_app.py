@@ -25,6 +25,9 @@ class Echo(EngineEvents):
         """A message of Engine.IO came."""
         self._server._engine.send(session, message)
 
+    def closed(self, session: int, reason: str) -> None:
+        """A session is over."""
+
 
 class EngineServer(siox.Server):
     """A server without Socket.IO on top."""
