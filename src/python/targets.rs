@@ -78,7 +78,8 @@ impl Engine {
     ) -> Vec<Py<PyAny>> {
         let sockets = self.core.hub.resolve(namespace, &target(rooms, except_, skip));
         let state = self.state();
-        sockets.iter().filter_map(|key| Some(state.sockets.get(key)?.object.clone_ref(py))).collect()
+        let known = sockets.iter().filter_map(|key| state.sockets.get(key));
+        known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect()
     }
 
     /// Puts every socket that a target means into rooms.
