@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from siox._signature import name_of
@@ -20,6 +21,8 @@ log = logging.getLogger("siox")
 
 INVALID_NAMESPACE = "Invalid namespace"
 INTERNAL_ERROR = "Internal error"
+QUIET_TIME = 1.0
+"""Seconds between two log lines about namespaces that are refused."""
 
 
 class Admission:
@@ -27,6 +30,7 @@ class Admission:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._quiet_until = 0.0
 
     # -- the first request
 
@@ -83,13 +87,19 @@ class Admission:
             return
         if namespace is None:
             if socket._state is State.JOINING:
-                log.warning("namespace %r is refused: no io.of(…) pattern or function accepts it", name)
+                self._warn_of(name)
             self._refuse(socket, INVALID_NAMESPACE, None)
             return
         socket.namespace._count -= 1
         socket.namespace = namespace
         namespace._count += 1
         self._admit(socket)
+
+    def _warn_of(self, name: str) -> None:
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_TIME
+            log.warning("namespace %r is refused: no io.of(…) pattern or function accepts it", name)
 
     async def _find(self, socket: Socket, name: str, auth: Any) -> Namespace | None:
         server = self._server

@@ -242,9 +242,15 @@ impl Reactor {
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let unread = connection.out.len() >= limits::MAX_UNREAD_ANSWERS;
+        let before = connection.out.len();
+        let unread = before >= limits::MAX_UNREAD_ANSWERS;
         match connection.write_out() {
-            Ok(Written::Blocked) => {}
+            Ok(Written::Blocked) => {
+                // Who reads slowly, but reads, gets a long answer to its end.
+                if connection.out.len() < before && connection.deadline.is_some() {
+                    connection.deadline = Some(now + limits::KEEP_ALIVE_TIMEOUT);
+                }
+            }
             Ok(Written::All) => {
                 if unread {
                     // It was not read from meanwhile, and that edge will not come again.
@@ -295,10 +301,11 @@ impl Reactor {
             return;
         }
         if let Protocol::Http(reader) = &connection.protocol
-            && matches!(reader.phase(), Phase::Head | Phase::Body)
+            && let phase @ (Phase::Head | Phase::Body) = reader.phase()
         {
             Response::empty(408).encode(&mut connection.out, false, false);
             let _ = connection.write_out();
+            self.log_request_stalled(phase, now);
         }
         self.connection_lost(key, Some(TransportFault::Stalled), now);
     }

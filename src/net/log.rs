@@ -21,6 +21,8 @@ pub enum LogKind {
     UnknownSession,
     /// A websocket request without its Upgrade header.
     NoUpgrade,
+    /// A namespace that the server does not have.
+    Namespace,
     /// An upgrade that came to nothing.
     Probe,
     /// Any other refusal.

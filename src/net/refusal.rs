@@ -6,7 +6,8 @@ use super::log::LogKind;
 use super::reactor::Reactor;
 use super::session::TOO_BIG_HINT;
 use crate::proto::engine::{BadRequest, HandshakeError, ProbeFailure, ProbeRefused};
-use crate::proto::http::{Head, HttpError, Response};
+use crate::proto::http::{Head, HttpError, Phase, Response};
+use crate::proto::limits;
 use std::time::Instant;
 
 impl Reactor {
@@ -109,6 +110,25 @@ impl Reactor {
             _ => "",
         };
         self.log_seldom(LogKind::BadRequest, format!("a request was refused: {error}{hint}"), now);
+    }
+
+    /// A request that did not come to its end.
+    pub(super) fn log_request_stalled(&mut self, phase: Phase, now: Instant) {
+        let (part, limit) = match phase {
+            Phase::Body => ("body", limits::REQUEST_BODY_TIMEOUT),
+            _ => ("head", limits::REQUEST_HEAD_TIMEOUT),
+        };
+        let line = format!("a request was refused: its {part} did not come within {} s", limit.as_secs());
+        self.log_seldom(LogKind::BadRequest, line, now);
+    }
+
+    /// A client that asks for a namespace nobody made.
+    pub fn log_unknown_namespace(&mut self, namespace: &str, now: Instant) {
+        let line = format!(
+            "a client asked for the namespace {namespace:?}, which the server does not have: io.of({namespace:?}) \
+             makes it"
+        );
+        self.log_seldom(LogKind::Namespace, line, now);
     }
 
     /// A websocket that nobody upgrades to, since the session has one or may not have one.

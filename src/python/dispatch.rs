@@ -107,10 +107,8 @@ impl Engine {
         let arguments = (socket.to_bits(), &*namespace, sid.as_str(), auth);
         let object = this.events.call_method1(py, intern!(py, "connect"), arguments)?;
         if object.is_none(py) {
-            let line = format!(
-                "a client asked for the namespace {namespace:?}, which the server does not have: io.of({namespace:?}) makes it"
-            );
-            this.events.call_method1(py, intern!(py, "log"), ("warning", line))?;
+            let now = this.now();
+            this.core.reactor(now).log_unknown_namespace(&namespace, now);
             return Self::refuse(slf, socket.to_bits(), "Invalid namespace", py.None().bind(py));
         }
         let info = {

@@ -72,9 +72,9 @@ class Connection:
         fields = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         self.request("GET", query, headers={**fields, "Sec-WebSocket-Key": key, **(headers or {})})
 
-    def frame(self, payload: bytes, *, opcode: int = 1, final: bool = True, masked: bool = True) -> None:
+    def frame(self, payload: bytes, **more: Any) -> None:
         """Send a frame."""
-        self.send(encode(payload, opcode=opcode, final=final, masked=masked))
+        self.send(encode(payload, **more))
 
     async def message(self) -> tuple[int, bytes]:
         """Read a frame: its opcode and payload."""
@@ -120,6 +120,10 @@ class Connection:
         async with asyncio.timeout(PATIENCE):
             return await self._reader.read()
 
+    def at_end(self) -> bool:
+        """Whether the server has hung up, as far as anybody has looked."""
+        return self._reader.at_eof()
+
     def close(self) -> None:
         """Hang up."""
         self._writer.close()
@@ -129,9 +133,11 @@ class Connection:
         self._writer.transport.abort()
 
 
-def encode(payload: bytes, *, opcode: int = 1, final: bool = True, masked: bool = True) -> bytes:
+def encode(
+    payload: bytes, *, opcode: int = 1, final: bool = True, masked: bool = True, reserved: int = 0
+) -> bytes:
     """Return a frame as a client sends it."""
-    head = bytes([opcode | (128 if final else 0)])
+    head = bytes([opcode | reserved | (128 if final else 0)])
     size, bit = len(payload), 128 if masked else 0
     if size < 126:
         head += bytes([size | bit])
@@ -142,4 +148,5 @@ def encode(payload: bytes, *, opcode: int = 1, final: bool = True, masked: bool 
     if not masked:
         return head + payload
     mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+    key = int.from_bytes((mask * (size // 4 + 1))[:size], "big")
+    return head + mask + (int.from_bytes(payload, "big") ^ key).to_bytes(size, "big")
