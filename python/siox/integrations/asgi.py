@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from siox.server import Server
 
 log = logging.getLogger("siox")
+
+QUIET_TIME = 1.0
+"""Seconds between two log lines about wrong paths."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -31,6 +35,7 @@ class ASGIApp:
     def __init__(self, server: Server, app: Application | None = None) -> None:
         self._server = server
         self._app = app
+        self._quiet_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -65,12 +70,26 @@ class ASGIApp:
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return
+        if b"EIO=" in scope.get("query_string", b""):
+            self._warn_of_path(scope["path"])
+        if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
             body = f"Not found. Socket.IO is served at {self._server.config.path}\n".encode()
             await _respond(send, "http.response", 404, [("content-type", "text/plain; charset=utf-8")], body)
+
+    def _warn_of_path(self, path: str) -> None:
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_TIME
+            log.warning(
+                "no Socket.IO at %r: a client asked there, but this server's path is %r (option `path`, on "
+                "both sides; below a mount it begins with the mount's path)",
+                path,
+                self._server.config.path,
+            )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Close the server when the application around it has ended, or when the ASGI server says so."""

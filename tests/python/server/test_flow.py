@@ -376,3 +376,44 @@ async def test_a_payload_that_is_held_back_is_answered_when_the_session_ends(
         io._engine.abort()
     await peer.settle()
     assert not peer._client._requests
+
+
+async def test_under_asgi_no_more_is_received_while_the_queue_is_full() -> None:
+    io = siox.Server(max_running_handlers=1, max_queued_bytes=1000)
+    busy = Busy(io)
+    received = 0
+    left = asyncio.Event()
+
+    async def receive() -> Any:
+        nonlocal received
+        received += 1
+        if received == 1:
+            return {"type": "websocket.connect"}
+        if received == 2:
+            return {"type": "websocket.receive", "text": "40"}
+        await asyncio.sleep(0)
+        if received < 100:
+            return {"type": "websocket.receive", "text": f'42["work",{received},"{"x" * 100}"]'}
+        await left.wait()
+        return {"type": "websocket.disconnect"}
+
+    async def send(message: Any) -> None: ...
+
+    scope = {
+        "type": "websocket",
+        "path": "/socket.io/",
+        "query_string": b"EIO=4&transport=websocket",
+        "headers": [],
+    }
+    serving = asyncio.ensure_future(io.asgi()(scope, receive, send))
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert received < 30
+    busy.gate.set()
+    async with asyncio.timeout(5):
+        while len(busy.started) < 97:
+            await asyncio.sleep(0)
+    assert busy.started == list(range(3, 100))
+    left.set()
+    await serving
+    await io.close()
