@@ -297,8 +297,12 @@ async def test_an_answer_in_another_thread_reaches_who_asked(io: siox.Server, si
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
+    def answered(value: Any) -> None:
+        seen.append(value)
+        done.set()
+
     def ask() -> None:
-        peer.socket.emit("question", 1, lambda value: (seen.append(value), done.set()))
+        peer.socket.emit("question", 1, answered)
 
     await loop.run_in_executor(None, ask)
     async with asyncio.timeout(5):

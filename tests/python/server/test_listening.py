@@ -238,7 +238,12 @@ async def test_early_events_are_parked_and_replayed_in_order_when_a_listener_com
     async def connection(socket: siox.Socket) -> None:
         socket.on("known", lambda value: seen.append(("known", value)))
         await gate.wait()
-        socket.on("early", lambda value: seen.append(("early", value)) or value)
+
+        @socket.on("early")
+        def early(value: int) -> int:
+            seen.append(("early", value))
+            return value
+
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -342,7 +347,7 @@ async def test_wait_for_gives_the_next_event_of_a_name(io: siox.Server, siox_con
     peer.emit("one", 1)
     peer.emit("two", 1, b"2")
     peer.emit("none")
-    assert await waiting == [None, 1, (1, b"2")]
+    assert list(await waiting) == [None, 1, (1, b"2")]
 
 
 async def test_an_event_that_somebody_waits_for_is_answered_without_a_value(
@@ -352,7 +357,7 @@ async def test_an_event_that_somebody_waits_for_is_answered_without_a_value(
     waiting = asyncio.gather(socket.wait_for("e"), socket.wait_for("e"))
     await peer.settle()
     assert await peer.emit_with_ack("e", 1) is None
-    assert await waiting == [1, 1]
+    assert list(await waiting) == [1, 1]
 
 
 async def test_wait_for_ends_in_time(io: siox.Server, siox_connect: Connect) -> None:

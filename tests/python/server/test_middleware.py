@@ -182,7 +182,7 @@ async def test_each_namespace_has_its_own_middleware(io: siox.Server, siox_conne
 
 def test_middleware_of_more_than_one_argument_is_refused(io: siox.Server) -> None:
     with pytest.raises(siox.UsageError, match="takes the socket alone"):
-        io.use(lambda socket, next_: None)
+        io.use(lambda socket, next_: None)  # type: ignore[type-var]
 
 
 # -- middleware of events
@@ -207,7 +207,7 @@ async def test_socket_use_sees_and_changes_each_event(io: siox.Server, siox_conn
 
     io.event("e", lambda socket, *values: list(values))
     peer = await siox_connect(io)
-    answers = await asyncio.gather(peer.emit_with_ack("e", 1), peer.emit_with_ack("e", 2))
+    answers: Any = await asyncio.gather(peer.emit_with_ack("e", 1), peer.emit_with_ack("e", 2))
     assert answers == [[2, "added"], [4, "added"]]
     assert seen == [("e", [1]), ("e", 2, "added"), ("e", [2]), ("e", 4, "added")]
 

@@ -36,7 +36,7 @@ class App:
             namespace.on("disconnect", self._disconnect)
         self.io.of("/greeting").on("connection", lambda socket: socket.emit("hello"))
         self.io.of("/bystander").event("echo", lambda socket, value: value)
-        self.io.of("/pending").use(lambda socket: asyncio.Event().wait())  # type: ignore[arg-type, return-value]
+        self.io.of("/pending").use(lambda socket: asyncio.Event().wait())  # type: ignore[type-var]
 
         @self.io.of("/refused").use
         def refuse(socket: siox.Socket) -> None:
