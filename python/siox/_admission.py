@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -48,7 +49,8 @@ class Admission:
             message = refusal.message
         except Exception:
             log.exception("allow_request failed, the request is refused")
-        self._server._engine.allow(request_id, admitted, message)
+        finally:  # cancelled, too: or the request would wait for ever
+            self._server._engine.allow(request_id, admitted, message)
 
     # -- joining
 
@@ -85,6 +87,9 @@ class Admission:
             log.exception("cannot say whether namespace %r may be joined", name)
             self._refuse(socket, INTERNAL_ERROR, None)
             return
+        except asyncio.CancelledError:
+            self._refuse(socket, INTERNAL_ERROR, None)
+            raise
         if namespace is None:
             if socket._state is State.JOINING:
                 self._warn_of(name)
@@ -132,6 +137,9 @@ class Admission:
         except Exception:
             log.exception("middleware %s failed, socket %s is refused", name_of(function), socket.id)
             self._refuse(socket, INTERNAL_ERROR, None)
+        except asyncio.CancelledError:
+            self._refuse(socket, INTERNAL_ERROR, None)  # or its client would wait for ever
+            raise
         else:
             if socket._state is State.JOINING:
                 self._accept(socket)

@@ -24,7 +24,8 @@ impl Reactor {
         let arrow = if flow == Flow::In { "<-" } else { "->" };
         let cut = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
         let more = if cut < text.len() { "…" } else { "" };
-        let shown = text.get(..cut).unwrap_or_default();
+        // The session's id is its secret; OPEN has it in full.
+        let shown = text.get(..cut).unwrap_or_default().replace(entry.sid.as_str(), "…");
         let transport = entry.engine.transport();
         let line = format!("{:?} {transport:9} {arrow} {shown}{more}", entry.sid);
         self.batch.events.push(Event::Trace { layer, line });
