@@ -321,7 +321,7 @@ impl Reactor {
 
     /// Timers that are set, outdated ones with them.
     pub fn timer_count(&self) -> usize {
-        self.timers.len()
+        self.timers.waiting()
     }
 
     /// Names of namespaces that are kept for the next who joins.

@@ -73,7 +73,7 @@ impl<K: Copy> Timers<K> {
     }
 
     /// How many entries wait, outdated ones with them.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.levels.iter().flatten().map(Vec::len).sum()
     }
 
