@@ -115,6 +115,16 @@ impl Connection {
         }
     }
 
+    /// Bytes of memory held for what is half read or not written.
+    pub fn buffered(&self) -> usize {
+        let reader = match &self.protocol {
+            Protocol::Http(reader) => reader.buffered(),
+            Protocol::WebSocket(reader) => reader.buffered(),
+            Protocol::Ending => 0,
+        };
+        self.out.capacity() + self.unread.capacity() + reader
+    }
+
     /// Writes what goes before any outbox.
     pub fn write_out(&mut self) -> io::Result<Written> {
         let mut written = 0;

@@ -310,6 +310,22 @@ impl Reactor {
         entries
     }
 
+    /// Bytes of requests, messages and answers that connections hold, outboxes apart.
+    pub fn buffered(&self) -> usize {
+        let keys = self.connections.keys().into_iter();
+        keys.filter_map(|key| self.connections.get(key)).map(Connection::buffered).sum()
+    }
+
+    /// How many names of namespaces are kept.
+    pub fn name_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How many timers are set.
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
     /// A socket's session and namespace, while it is connected.
     pub fn socket(&self, key: SocketKey) -> Option<&SocketEntry> {
         self.sockets.get(key)
