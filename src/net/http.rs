@@ -112,6 +112,8 @@ impl Reactor {
         if let Protocol::Http(reader) = &mut connection.protocol {
             reader.next_request();
         }
+        // The time for the next request begins with this answer, not with the one before.
+        connection.deadline = None;
         self.set_http_deadline(key, now);
         self.flush_connection(key, now);
         // What the peer pipelined behind this request is next.

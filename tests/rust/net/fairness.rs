@@ -213,7 +213,6 @@ fn a_pong_by_a_connection_not_yet_accepted_counts_after_a_stall() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_pong_that_waits_in_the_kernel_counts_after_a_stall() {
     let mut server = Server::new();
     let mut websocket = WebSocket::join(&mut server);

@@ -284,7 +284,6 @@ fn a_body_that_is_refused_or_late_is_answered_with_the_origin_too() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_connection_between_two_requests_is_kept_for_a_minute() {
     let mut server = Server::new();
     let mut client = server.connect();

@@ -217,7 +217,6 @@ fn the_application_has_a_word_on_each_handshake() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_silent_client_is_pinged_and_then_lost() {
     let mut server = Server::new();
     let mut polling = Polling::join(&mut server);
@@ -269,12 +268,12 @@ fn an_empty_post_and_a_bad_packet_are_answered_and_end_the_session() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn who_joins_no_namespace_is_closed_and_told_at_its_next_poll() {
     let mut server = Server::new();
     let mut polling = Polling::open(&mut server);
     server.run(secs(30));
     assert_eq!(polling.poll(&mut server).body, "2");
+    polling.posts = server.connect();
     polling.post(&mut server, "3");
     server.run(secs(15));
     assert!(server.has_logged("no namespace was joined in time"));
