@@ -223,7 +223,6 @@ fn a_client_that_only_pings_while_it_is_tried_and_reads_nothing_is_bounded() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_ping_that_waits_for_a_poll_goes_by_the_websocket() {
     let mut server = Server::new();
     let polling = Polling::join(&mut server);
