@@ -67,6 +67,8 @@ pub struct Connection {
     pub exchange: Option<Box<Exchange>>,
     /// Bytes that go before anything in a session's outbox: responses, the handshake, probe answers.
     pub out: Vec<u8>,
+    /// How many of them the kernel has taken.
+    pub written: usize,
     /// Bytes that came behind an upgrade's request head.
     pub unread: Vec<u8>,
     /// Ends when `out` is written.
@@ -95,6 +97,7 @@ impl Connection {
             session: None,
             exchange: None,
             out: Vec::new(),
+            written: 0,
             unread: Vec::new(),
             end_after_write: false,
             read_closed: false,
@@ -106,13 +109,21 @@ impl Connection {
         }
     }
 
-    /// Whether to read on: not while handlers must catch up, nor while more than a request head is
-    /// queued behind an answer that is due; `respond_stream` has the connection looked at again.
+    /// Whether to read on: not while handlers must catch up, while the peer does not read our answers,
+    /// or while more than a request head is queued behind one that is due. Whoever ends such a state has
+    /// the connection looked at again.
     pub fn wants_input(&self) -> bool {
+        let idle = !self.paused && !self.has_output();
         match &self.protocol {
-            Protocol::Http(reader) => !self.paused && reader.wants_input(),
-            _ => !self.paused,
+            Protocol::Http(reader) => idle && reader.wants_input(),
+            Protocol::WebSocket(_) => idle,
+            Protocol::Ending => true,
         }
+    }
+
+    /// Whether something goes before any outbox.
+    pub fn has_output(&self) -> bool {
+        self.written < self.out.len()
     }
 
     /// Bytes of memory held for what is half read or not written.
@@ -127,20 +138,16 @@ impl Connection {
 
     /// Writes what goes before any outbox.
     pub fn write_out(&mut self) -> io::Result<Written> {
-        let mut written = 0;
-        while let Some(rest) = self.out.get(written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
+                Ok(count) => self.written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.out.drain(..written);
-                    return Ok(Written::Blocked);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(error) => return Err(error),
             }
         }
-        self.out = Vec::new();
+        (self.out, self.written) = (Vec::new(), 0);
         Ok(Written::All)
     }
 }
@@ -239,18 +246,20 @@ impl Reactor {
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let had_output = connection.has_output();
         match connection.write_out() {
             Ok(Written::Blocked) => {}
-            Ok(Written::All) => {
-                if connection.end_after_write {
-                    connection.end_after_write = false;
-                    connection.stream.finish();
-                    connection.protocol = Protocol::Ending;
-                    connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
-                    self.arm_connection(key);
-                    self.make_ready(key);
-                }
+            Ok(Written::All) if connection.end_after_write => {
+                connection.end_after_write = false;
+                connection.stream.finish();
+                connection.protocol = Protocol::Ending;
+                connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
+                self.arm_connection(key);
+                self.make_ready(key);
             }
+            // What the peer sent meanwhile was not read, and what it pipelined is next.
+            Ok(Written::All) if had_output => self.make_ready(key),
+            Ok(Written::All) => {}
             Err(_) => self.connection_lost(key, Some(TransportFault::Io), now),
         }
     }

@@ -13,11 +13,11 @@ impl Reactor {
     pub(super) fn drive_http(&mut self, key: ConnectionKey, now: Instant) {
         loop {
             let Some(connection) = self.connections.get_mut(key) else { return };
-            let Protocol::Http(reader) = &mut connection.protocol else { return };
-            let reading_body = connection.exchange.as_ref().is_some_and(|exchange| exchange.head.is_some());
-            if connection.exchange.is_some() && !reading_body {
-                break; // one answer at a time: what is pipelined waits
+            let is_answering = connection.exchange.as_ref().is_some_and(|exchange| exchange.head.is_none());
+            if is_answering || connection.has_output() {
+                break; // one answer at a time: what is pipelined waits until it is written
             }
+            let Protocol::Http(reader) = &mut connection.protocol else { return };
             match reader.poll() {
                 Ok(None) => break,
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
@@ -116,8 +116,6 @@ impl Reactor {
         connection.deadline = None;
         self.set_http_deadline(key, now);
         self.flush_connection(key, now);
-        // What the peer pipelined behind this request is next.
-        self.make_ready(key);
     }
 
     fn set_http_deadline(&mut self, key: ConnectionKey, now: Instant) {

@@ -297,7 +297,6 @@ fn a_connection_between_two_requests_is_kept_for_a_minute() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_peer_that_pipelines_and_reads_nothing_makes_no_answers_pile_up() {
     let page = "x".repeat(256 * 1024);
     let mut server = Server::with(|options| {

@@ -203,7 +203,6 @@ fn reading_that_is_paused_stays_paused_across_the_upgrade() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_client_that_only_pings_while_it_is_tried_and_reads_nothing_is_bounded() {
     let mut server = Server::new();
     let polling = Polling::join(&mut server);
