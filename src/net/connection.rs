@@ -246,9 +246,17 @@ impl Reactor {
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let had_output = connection.has_output();
+        let (had_output, before) = (connection.has_output(), connection.written);
         match connection.write_out() {
-            Ok(Written::Blocked) => {}
+            // An answer that is read slowly has its time as long as it is read.
+            Ok(Written::Blocked) => {
+                let is_answer =
+                    matches!(connection.protocol, Protocol::Http(_)) && connection.exchange.is_none();
+                if is_answer && connection.written > before {
+                    connection.deadline = Some(now + limits::KEEP_ALIVE_TIMEOUT);
+                    self.arm_connection(key);
+                }
+            }
             Ok(Written::All) if connection.end_after_write => {
                 connection.end_after_write = false;
                 connection.stream.finish();
