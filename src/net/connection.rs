@@ -48,6 +48,8 @@ pub enum Part {
     None,
     /// A GET that waits for packets.
     Poll,
+    /// A GET whose packets are on their way.
+    Answer,
     /// A POST whose body is on its way.
     Post,
 }
@@ -69,6 +71,8 @@ pub struct Connection {
     pub out: Vec<u8>,
     /// How many of them the kernel has taken.
     pub written: usize,
+    /// The session whose packets are among them, which would be lost with the connection.
+    pub answering: Option<SessionKey>,
     /// Bytes that came behind an upgrade's request head.
     pub unread: Vec<u8>,
     /// Ends when `out` is written.
@@ -98,6 +102,7 @@ impl Connection {
             exchange: None,
             out: Vec::new(),
             written: 0,
+            answering: None,
             unread: Vec::new(),
             end_after_write: false,
             read_closed: false,
@@ -147,7 +152,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        (self.out, self.written) = (Vec::new(), 0);
+        (self.out, self.written, self.answering) = (Vec::new(), 0, None);
         Ok(Written::All)
     }
 }
@@ -285,6 +290,9 @@ impl Reactor {
         drop(connection.stream);
         if let Some(session) = connection.session {
             self.wire_lost(session, Wire::Stream(key), fault, now);
+        }
+        if let Some(session) = connection.answering {
+            self.request_lost(session, Part::Answer, now);
         }
         if let Some(exchange) = connection.exchange {
             if let Some(session) = exchange.session {

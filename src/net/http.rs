@@ -106,7 +106,9 @@ impl Reactor {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let exchange = connection.exchange.take();
         let keep_alive = exchange.as_ref().is_some_and(|exchange| exchange.keep_alive) && !self.stopping;
-        let head_only = exchange.is_some_and(|exchange| exchange.head_only);
+        let head_only = exchange.as_ref().is_some_and(|exchange| exchange.head_only);
+        connection.answering =
+            exchange.filter(|exchange| exchange.part == Part::Answer).and_then(|exchange| exchange.session);
         response.encode(&mut connection.out, keep_alive, head_only);
         connection.end_after_write |= !keep_alive;
         if let Protocol::Http(reader) = &mut connection.protocol {

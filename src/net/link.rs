@@ -103,6 +103,10 @@ impl Link {
             LinkKind::Request => Outgoing::Response(response),
             LinkKind::WebSocket => Outgoing::Deny(response),
         });
+        if self.part != RequestPart::Answer {
+            // Whoever goes now takes nothing of the session along.
+            (self.session, self.part) = (None, RequestPart::None);
+        }
         self.ended = true;
     }
 }

@@ -347,7 +347,6 @@ fn a_carrier_that_writes_slowly_loses_what_is_volatile_and_is_held_to_the_marks(
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn an_answer_that_nobody_took_ends_the_session() {
     let mut server = Server::new();
     let target = join_polling(&mut server);

@@ -232,7 +232,6 @@ fn a_silent_client_is_pinged_and_then_lost() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn an_answer_that_is_lost_with_its_connection_ends_the_session() {
     let mut server = Server::new();
     let mut polling = Polling::join(&mut server);
