@@ -310,10 +310,12 @@ impl Reactor {
             self.arm_connection(key);
             return;
         }
-        if let Protocol::Http(reader) = &connection.protocol
-            && matches!(reader.phase(), Phase::Head | Phase::Body)
-        {
-            Response::empty(408).encode(&mut connection.out, false, false);
+        let is_late = |reader: &RequestReader| matches!(reader.phase(), Phase::Head | Phase::Body);
+        if matches!(&connection.protocol, Protocol::Http(reader) if is_late(reader)) {
+            let mut response = Response::empty(408);
+            response.headers = self.cors_headers(Wire::Stream(key));
+            let Some(connection) = self.connections.get_mut(key) else { return };
+            response.encode(&mut connection.out, false, false);
             let _ = connection.write_out();
         }
         self.connection_lost(key, Some(TransportFault::Stalled), now);

@@ -258,7 +258,6 @@ fn a_peer_that_hangs_on_after_its_error_is_left() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_body_that_is_refused_or_late_is_answered_with_the_origin_too() {
     let mut server = Server::with(allow("http://a.example"));
     let origin = "Origin: http://a.example\r\n";
@@ -331,7 +330,6 @@ fn a_websocket_of_another_version_is_told_the_one_we_speak() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn an_allowed_origin_is_named_once_in_every_response_errors_included() {
     let mut server = Server::with(allow("http://a.example"));
     let mut client = server.connect();

@@ -360,7 +360,6 @@ fn an_answer_that_nobody_took_ends_the_session() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn errors_and_foreign_paths_are_answered_with_the_origin() {
     let mut server = Server::with(|options| options.cors.origins = Origins::Any);
     let origin = [("origin", "http://a.example")];
