@@ -48,10 +48,8 @@ impl Reactor {
             self.respond(wire, response, now);
             return;
         }
-        self.set_origin(wire, &head);
         if head.method() == "OPTIONS" && self.options.cors_enabled() {
-            let response = self.options.cors.preflight(&head);
-            self.respond(wire, response, now);
+            self.send_response(wire, self.options.cors.preflight(&head), now);
             return;
         }
         let admitted = self.admit(wire, &head, now);

@@ -48,6 +48,8 @@ pub enum Part {
     None,
     /// A GET that waits for packets.
     Poll,
+    /// A GET whose packets are on their way.
+    Answer,
     /// A POST whose body is on its way.
     Post,
 }
@@ -67,6 +69,10 @@ pub struct Connection {
     pub exchange: Option<Box<Exchange>>,
     /// Bytes that go before anything in a session's outbox: responses, the handshake, probe answers.
     pub out: Vec<u8>,
+    /// How many of them the kernel has taken.
+    pub written: usize,
+    /// The session whose packets are among them, which would be lost with the connection.
+    pub answering: Option<SessionKey>,
     /// Bytes that came behind an upgrade's request head.
     pub unread: Vec<u8>,
     /// Ends when `out` is written.
@@ -95,6 +101,8 @@ impl Connection {
             session: None,
             exchange: None,
             out: Vec::new(),
+            written: 0,
+            answering: None,
             unread: Vec::new(),
             end_after_write: false,
             read_closed: false,
@@ -106,44 +114,45 @@ impl Connection {
         }
     }
 
-    /// Whether to read on: not while handlers must catch up, nor while the peer leaves our answers
-    /// unread, nor while more than a request head is queued behind an answer that is due. Whoever
-    /// changes that has the connection looked at again.
+    /// Whether to read on: not while handlers must catch up, while the peer does not read our answers,
+    /// or while more than a request head is queued behind one that is due. Whoever ends such a state has
+    /// the connection looked at again.
     pub fn wants_input(&self) -> bool {
-        let may = !self.paused && self.out.len() < limits::MAX_UNREAD_ANSWERS;
+        let idle = !self.paused && !self.has_output();
         match &self.protocol {
-            Protocol::Http(reader) => may && reader.wants_input(),
-            Protocol::WebSocket(_) => may,
+            Protocol::Http(reader) => idle && reader.wants_input(),
+            Protocol::WebSocket(_) => idle,
             Protocol::Ending => true,
         }
     }
 
-    /// Bytes of requests, messages and answers that it holds.
+    /// Whether something goes before any outbox.
+    pub fn has_output(&self) -> bool {
+        self.written < self.out.len()
+    }
+
+    /// Bytes of memory held for what is half read or not written.
     pub fn buffered(&self) -> usize {
         let reader = match &self.protocol {
             Protocol::Http(reader) => reader.buffered(),
             Protocol::WebSocket(reader) => reader.buffered(),
             Protocol::Ending => 0,
         };
-        reader + self.out.len() + self.unread.len()
+        self.out.capacity() + self.unread.capacity() + reader
     }
 
     /// Writes what goes before any outbox.
     pub fn write_out(&mut self) -> io::Result<Written> {
-        let mut written = 0;
-        while let Some(rest) = self.out.get(written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
+                Ok(count) => self.written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.out.drain(..written);
-                    return Ok(Written::Blocked);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Blocked),
                 Err(error) => return Err(error),
             }
         }
-        self.out = Vec::new();
+        (self.out, self.written, self.answering) = (Vec::new(), 0, None);
         Ok(Written::All)
     }
 }
@@ -242,30 +251,28 @@ impl Reactor {
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let before = connection.out.len();
-        let unread = before >= limits::MAX_UNREAD_ANSWERS;
+        let (had_output, before) = (connection.has_output(), connection.written);
         match connection.write_out() {
+            // An answer that is read slowly has its time as long as it is read.
             Ok(Written::Blocked) => {
-                // Who reads slowly, but reads, gets a long answer to its end.
-                if connection.out.len() < before && connection.deadline.is_some() {
+                let is_answer =
+                    matches!(connection.protocol, Protocol::Http(_)) && connection.exchange.is_none();
+                if is_answer && connection.written > before {
                     connection.deadline = Some(now + limits::KEEP_ALIVE_TIMEOUT);
-                }
-            }
-            Ok(Written::All) => {
-                if unread {
-                    // It was not read from meanwhile, and that edge will not come again.
-                    self.make_ready(key);
-                }
-                let Some(connection) = self.connections.get_mut(key) else { return };
-                if connection.end_after_write {
-                    connection.end_after_write = false;
-                    connection.stream.finish();
-                    connection.protocol = Protocol::Ending;
-                    connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
                     self.arm_connection(key);
-                    self.make_ready(key);
                 }
             }
+            Ok(Written::All) if connection.end_after_write => {
+                connection.end_after_write = false;
+                connection.stream.finish();
+                connection.protocol = Protocol::Ending;
+                connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
+                self.arm_connection(key);
+                self.make_ready(key);
+            }
+            // What the peer sent meanwhile was not read, and what it pipelined is next.
+            Ok(Written::All) if had_output => self.make_ready(key),
+            Ok(Written::All) => {}
             Err(_) => self.connection_lost(key, Some(TransportFault::Io), now),
         }
     }
@@ -283,6 +290,9 @@ impl Reactor {
         drop(connection.stream);
         if let Some(session) = connection.session {
             self.wire_lost(session, Wire::Stream(key), fault, now);
+        }
+        if let Some(session) = connection.answering {
+            self.request_lost(session, Part::Answer, now);
         }
         if let Some(exchange) = connection.exchange {
             if let Some(session) = exchange.session {
@@ -303,7 +313,10 @@ impl Reactor {
         if let Protocol::Http(reader) = &connection.protocol
             && let phase @ (Phase::Head | Phase::Body) = reader.phase()
         {
-            Response::empty(408).encode(&mut connection.out, false, false);
+            let mut response = Response::empty(408);
+            response.headers = self.cors_headers(Wire::Stream(key));
+            let Some(connection) = self.connections.get_mut(key) else { return };
+            response.encode(&mut connection.out, false, false);
             let _ = connection.write_out();
             self.log_request_stalled(phase, now);
         }

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::keys::{ConnectionKey, SessionKey, SocketKey, Wire};
-use super::outbox::{Sent, Written};
+use super::outbox::Sent;
 use super::reactor::Reactor;
 use super::session::Carrier;
 use crate::proto::engine::{CloseReason, TransportFault};
@@ -52,19 +52,17 @@ impl Reactor {
     }
 
     fn write_session(&mut self, key: SessionKey, connection: ConnectionKey, now: Instant) {
-        let (Some(entry), Some(connection_entry)) =
-            (self.sessions.get_mut(key), self.connections.get_mut(connection))
+        self.flush_connection(connection, now);
+        let (Some(entry), Some(stream)) = (self.sessions.get_mut(key), self.connections.get_mut(connection))
         else {
             return;
         };
+        if stream.has_output() {
+            entry.outbox.set_blocked(!entry.outbox.is_empty());
+            return;
+        }
         let mut sent = Sent::default();
-        let written = connection_entry.write_out().and_then(|written| match written {
-            Written::All => entry.outbox.write_to(&mut connection_entry.stream, &mut sent),
-            Written::Blocked => {
-                entry.outbox.set_blocked(!entry.outbox.is_empty());
-                Ok(written)
-            }
-        });
+        let written = entry.outbox.write_to(&mut stream.stream, &mut sent);
         self.stats.bytes_out += sent.bytes;
         self.stats.writes += sent.writes;
         if written.is_err() {

@@ -13,14 +13,11 @@ impl Reactor {
     pub(super) fn drive_http(&mut self, key: ConnectionKey, now: Instant) {
         loop {
             let Some(connection) = self.connections.get_mut(key) else { return };
+            let is_answering = connection.exchange.as_ref().is_some_and(|exchange| exchange.head.is_none());
+            if is_answering || connection.has_output() {
+                break; // one answer at a time: what is pipelined waits until it is written
+            }
             let Protocol::Http(reader) = &mut connection.protocol else { return };
-            let reading_body = connection.exchange.as_ref().is_some_and(|exchange| exchange.head.is_some());
-            if connection.exchange.is_some() && !reading_body {
-                break; // one answer at a time: what is pipelined waits
-            }
-            if connection.out.len() >= limits::MAX_UNREAD_ANSWERS {
-                break; // and for a peer that reads
-            }
             match reader.poll() {
                 Ok(None) => break,
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
@@ -109,18 +106,18 @@ impl Reactor {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let exchange = connection.exchange.take();
         let keep_alive = exchange.as_ref().is_some_and(|exchange| exchange.keep_alive) && !self.stopping;
-        let head_only = exchange.is_some_and(|exchange| exchange.head_only);
+        let head_only = exchange.as_ref().is_some_and(|exchange| exchange.head_only);
+        connection.answering =
+            exchange.filter(|exchange| exchange.part == Part::Answer).and_then(|exchange| exchange.session);
         response.encode(&mut connection.out, keep_alive, head_only);
         connection.end_after_write |= !keep_alive;
-        // The time for the next request begins now.
-        connection.deadline = None;
         if let Protocol::Http(reader) = &mut connection.protocol {
             reader.next_request();
         }
+        // The time for the next request begins with this answer, not with the one before.
+        connection.deadline = None;
         self.set_http_deadline(key, now);
         self.flush_connection(key, now);
-        // What the peer pipelined behind this request is next.
-        self.make_ready(key);
     }
 
     fn set_http_deadline(&mut self, key: ConnectionKey, now: Instant) {

@@ -103,6 +103,10 @@ impl Link {
             LinkKind::Request => Outgoing::Response(response),
             LinkKind::WebSocket => Outgoing::Deny(response),
         });
+        if self.part != RequestPart::Answer {
+            // Whoever goes now takes nothing of the session along.
+            (self.session, self.part) = (None, RequestPart::None);
+        }
         self.ended = true;
     }
 }
@@ -132,6 +136,7 @@ impl Reactor {
         link.context = opening.context;
         let key = self.links.insert(link);
         let wire = Wire::Link(key);
+        self.set_origin(wire, &opening.head);
         if opening.body.len() > self.options.max_http_buffer_size {
             let error = HttpError::BodyTooLarge { limit: self.options.max_http_buffer_size };
             self.log_request_broken(&error, now);

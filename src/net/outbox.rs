@@ -175,25 +175,16 @@ impl Outbox {
         }
     }
 
-    /// Turns waiting packets into frames: the session moved to a websocket of ours.
+    /// Turns all that waits into frames: the session moved to a websocket of ours.
     pub fn turn_into_frames(&mut self) {
         let Form::Packets(items) = std::mem::replace(&mut self.form, Self::frames().form) else { return };
         (self.pending, self.blocked, self.crowded) = (0, false, false);
         for item in items {
             match item {
                 Item::Packet(packet) => self.push(&packet),
-                // What told the polling transport something means nothing on the websocket.
-                Item::Control(_) => {}
+                // A ping that no poll fetched; its pong is waited for.
+                Item::Control(text) => self.push_control(text),
             }
-        }
-    }
-
-    /// Forgets waiting control packets: the session moved to a websocket of the bytes driver.
-    pub fn drop_controls(&mut self) {
-        if let Form::Packets(items) = &mut self.form {
-            items.retain(|item| matches!(item, Item::Packet(_)));
-            self.pending = items.iter().map(Item::size).sum();
-            self.blocked = false;
         }
     }
 
@@ -251,15 +242,6 @@ impl Outbox {
             }
         }
         (self.pending, self.blocked, self.crowded) = (0, false, false);
-    }
-}
-
-impl Item {
-    fn size(&self) -> usize {
-        match self {
-            Self::Packet(packet) => packet.size(),
-            Self::Control(text) => text.len(),
-        }
     }
 }
 

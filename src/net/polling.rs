@@ -5,7 +5,7 @@ use super::keys::{SessionKey, Wire};
 use super::reactor::Reactor;
 use super::session::Carrier;
 use super::trace::Flow;
-use crate::proto::engine::{Packet, PacketError, TransportKind, payload};
+use crate::proto::engine::{CloseReason, Packet, PacketError, TransportFault, TransportKind, payload};
 use crate::proto::http::{Head, HttpError, Response};
 use crate::proto::limits;
 use bytes::Bytes;
@@ -106,6 +106,7 @@ impl Reactor {
                 entry.carrier = Carrier::Polling(None);
                 entry.engine.end_get();
                 self.stats.bytes_out += body.len() as u64;
+                self.bind_request(wire, key, Part::Answer);
                 self.respond(wire, poll_response(body), now);
             }
             Carrier::Polling(None) => {
@@ -141,6 +142,10 @@ impl Reactor {
         match part {
             Part::None => return,
             Part::Post => entry.engine.handle_post_aborted(),
+            // The client misses packets that nobody has any more.
+            Part::Answer => {
+                entry.engine.abort(CloseReason::TransportError(TransportFault::GetAborted));
+            }
             Part::Poll => {
                 if let Carrier::Polling(get) = &mut entry.carrier {
                     *get = None;

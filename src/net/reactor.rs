@@ -313,20 +313,20 @@ impl Reactor {
         entries
     }
 
-    /// Bytes of requests, messages and answers that its connections hold.
+    /// Bytes of requests, messages and answers that connections hold, outboxes apart.
     pub fn buffered(&self) -> usize {
-        let connections = self.connections.keys().into_iter();
-        connections.filter_map(|key| self.connections.get(key)).map(Connection::buffered).sum()
+        let keys = self.connections.keys().into_iter();
+        keys.filter_map(|key| self.connections.get(key)).map(Connection::buffered).sum()
     }
 
-    /// Timers that are set, outdated ones with them.
-    pub fn timer_count(&self) -> usize {
-        self.timers.waiting()
-    }
-
-    /// Names of namespaces that are kept for the next who joins.
-    pub fn namespace_names(&self) -> usize {
+    /// How many names of namespaces are kept.
+    pub fn name_count(&self) -> usize {
         self.names.len()
+    }
+
+    /// How many timers are set.
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
     }
 
     /// A socket's session and namespace, while it is connected.

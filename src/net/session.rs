@@ -233,7 +233,7 @@ impl Reactor {
         self.stats.upgrades += 1;
         match wire {
             Wire::Stream(_) => entry.outbox.turn_into_frames(),
-            Wire::Link(_) => entry.outbox.drop_controls(),
+            Wire::Link(_) => entry.outbox.set_blocked(false),
         }
         entry.carrier = Carrier::WebSocket(wire);
         let paused = entry.paused;

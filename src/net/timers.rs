@@ -31,6 +31,16 @@ impl<K: Copy> Timers<K> {
         }
     }
 
+    /// How many deadlines are set, those included that their owner has forgotten.
+    pub fn len(&self) -> usize {
+        self.levels.iter().flatten().map(Vec::len).sum()
+    }
+
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.occupied == [0; LEVELS as usize]
+    }
+
     /// Fires `key` at the first tick that is not before `deadline`.
     pub fn set(&mut self, deadline: Instant, key: K) {
         let after = deadline.saturating_duration_since(self.start);
@@ -70,11 +80,6 @@ impl<K: Copy> Timers<K> {
             }
         }
         first
-    }
-
-    /// How many entries wait, outdated ones with them.
-    pub fn waiting(&self) -> usize {
-        self.levels.iter().flatten().map(Vec::len).sum()
     }
 
     /// When to call [`Timers::expire`] next: never late, at most one slot early.

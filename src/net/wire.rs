@@ -7,9 +7,14 @@ use crate::proto::http::Response;
 use std::time::Instant;
 
 impl Reactor {
-    /// Answers a request.
+    /// Answers a request, with the headers that let pages of other origins read it.
     pub(super) fn respond(&mut self, wire: Wire, mut response: Response, now: Instant) {
         response.headers.extend(self.cors_headers(wire));
+        self.send_response(wire, response, now);
+    }
+
+    /// Answers a request with this and nothing else: a preflight has its own headers.
+    pub(super) fn send_response(&mut self, wire: Wire, response: Response, now: Instant) {
         match wire {
             Wire::Stream(key) => self.respond_stream(key, &response, now),
             Wire::Link(key) => {

@@ -62,8 +62,6 @@ pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Payload of a WebSocket control frame, bytes (RFC 6455, 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// Answers and control frames that a peer may leave unread before we read no more of it, bytes.
-pub const MAX_UNREAD_ANSWERS: usize = 64 * 1024;
 /// Bytes read from one socket before the others have their turn.
 pub const READ_BUDGET: usize = 64 * 1024;
 /// Connections accepted in one go before the sockets have their turn.

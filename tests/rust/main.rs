@@ -14,6 +14,8 @@ mod engine;
 mod http;
 mod http_refusals;
 mod json;
+#[cfg(feature = "net")]
+mod net;
 mod pair;
 mod socket;
 mod socket_properties;
