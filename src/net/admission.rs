@@ -131,6 +131,8 @@ impl Reactor {
     pub(super) fn allow(&mut self, request: RequestKey, refusal: Option<String>, now: Instant) {
         let Some(ParkedRequest { wire, kind, head }) = self.requests.remove(request) else { return };
         match refusal {
+            // It was asked for before the server began to go.
+            None if self.stopping => self.respond(wire, Response::empty(503), now),
             None => self.open_session(wire, kind, head, now),
             Some(text) => {
                 let message = Some(text).filter(|text| !text.is_empty());

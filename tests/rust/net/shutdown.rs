@@ -135,7 +135,6 @@ fn an_answer_under_way_is_finished() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn idle_connections_are_closed_at_once_and_nobody_new_is_let_in() {
     let mut server = Server::with(|options| options.allow_request = true);
     let mut idle = server.connect();
