@@ -1,6 +1,6 @@
 //! Listeners in the reactor: connections come in here, a budget of them a turn.
 
-use super::connection::Connection;
+use super::connection::{Connection, Protocol};
 use super::listener::Listener;
 use super::log::LogKind;
 use super::reactor::{Reactor, TimerKey};
@@ -79,10 +79,19 @@ impl Reactor {
 
     /// Connections that wait for a request have nothing to wait for any more.
     pub(super) fn end_idle_connections(&mut self, now: Instant) {
+        let linger = self.linger();
         for key in self.connections.keys() {
-            let idle = |entry: &Connection| entry.session.is_none() && entry.exchange.is_none();
-            if self.connections.get(key).is_some_and(idle) {
-                self.connection_lost(key, None, now);
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            match connection.protocol {
+                Protocol::Http(_) if connection.exchange.is_some() => {}
+                Protocol::Http(_) if connection.has_output() => connection.end_after_write = true,
+                Protocol::Http(_) => self.connection_lost(key, None, now),
+                // Closing it before its peer has read our goodbye could take that back.
+                Protocol::Ending => {
+                    connection.deadline = Some(now + linger);
+                    self.arm_connection(key);
+                }
+                Protocol::WebSocket(_) => {}
             }
         }
     }

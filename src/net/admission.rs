@@ -7,7 +7,6 @@ use super::connection::{Part, Protocol};
 use super::event::Event;
 use super::keys::{RequestKey, SessionKey, Wire};
 use super::link::{Context, LinkKind, Outgoing};
-use super::log::LogKind;
 use super::outbox::Outbox;
 use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, HandshakeInfo, SessionEntry};
@@ -132,6 +131,8 @@ impl Reactor {
     pub(super) fn allow(&mut self, request: RequestKey, refusal: Option<String>, now: Instant) {
         let Some(ParkedRequest { wire, kind, head }) = self.requests.remove(request) else { return };
         match refusal {
+            // It was asked for before the server began to go.
+            None if self.stopping => self.respond(wire, Response::empty(503), now),
             None => self.open_session(wire, kind, head, now),
             Some(text) => {
                 let message = Some(text).filter(|text| !text.is_empty());
@@ -141,16 +142,13 @@ impl Reactor {
     }
 
     fn open_session(&mut self, wire: Wire, kind: TransportKind, head: Head, now: Instant) {
-        if kind == TransportKind::WebSocket
-            && let Err(refusal) = self.accept_websocket(wire, &head)
-        {
-            self.refuse(wire, &head, &refusal, now);
-            return;
-        }
         let Some(sid) = new_sid() else {
             self.refuse(wire, &head, &BadRequest::Middleware.into(), now);
             return;
         };
+        if kind == TransportKind::WebSocket && !self.accept_websocket(wire, &head, now) {
+            return;
+        }
         // On a raw session no namespace will be joined: there is nothing to wait for.
         let connect_timeout = (!self.options.raw_messages).then_some(self.options.connect_timeout);
         let engine = Session::server(sid, kind, &self.options.session, now);
@@ -194,8 +192,7 @@ impl Reactor {
 
     /// A websocket that may take a polling session over.
     fn handle_probe(&mut self, key: SessionKey, wire: Wire, head: &Head, now: Instant) {
-        if let Err(refusal) = self.accept_websocket(wire, head) {
-            self.refuse(wire, head, &refusal, now);
+        if !self.accept_websocket(wire, head, now) {
             return;
         }
         let Some(entry) = self.sessions.get_mut(key) else { return };
@@ -210,8 +207,9 @@ impl Reactor {
         self.settle(key, now);
     }
 
-    /// Answers a websocket handshake; the connection's bytes are frames from here on.
-    fn accept_websocket(&mut self, wire: Wire, head: &Head) -> Result<(), HandshakeError> {
+    /// Answers a websocket handshake; the connection's bytes are frames from here on. False when the
+    /// handshake was wrong and is refused.
+    fn accept_websocket(&mut self, wire: Wire, head: &Head, now: Instant) -> bool {
         match wire {
             Wire::Link(key) => {
                 if let Some(link) = self.links.get_mut(key) {
@@ -220,12 +218,15 @@ impl Reactor {
                 self.notify_link(key);
             }
             Wire::Stream(key) => {
-                let upgrade = handshake::check(head).map_err(|error| {
-                    self.log_seldom(LogKind::Refused, format!("a websocket was refused: {error}"), self.now);
-                    BadRequest::Upgrade
-                })?;
+                let upgrade = match handshake::check(head) {
+                    Ok(upgrade) => upgrade,
+                    Err(error) => {
+                        self.refuse_websocket(key, error, now);
+                        return false;
+                    }
+                };
                 let headers = self.cors_headers(wire);
-                let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+                let Some(connection) = self.connections.get_mut(key) else { return false };
                 upgrade.encode(&mut connection.out, &headers);
                 let reader = MessageReader::new(Side::Server, self.options.max_http_buffer_size);
                 let before = std::mem::replace(&mut connection.protocol, Protocol::WebSocket(reader));
@@ -237,7 +238,7 @@ impl Reactor {
                 self.make_ready(key);
             }
         }
-        Ok(())
+        true
     }
 
     fn bind_websocket(&mut self, wire: Wire, session: SessionKey) {

@@ -11,7 +11,7 @@ use crate::proto::http::{Head, Phase, RequestReader, Response};
 use crate::proto::ws::MessageReader;
 use crate::proto::{Side, limits};
 use std::io::{self, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the bytes of a connection mean.
 #[derive(Debug)]
@@ -239,17 +239,19 @@ impl Reactor {
 
     /// Ends a connection once what it still has to say is written.
     pub(super) fn end_connection(&mut self, key: ConnectionKey, now: Instant) {
+        let linger = self.linger();
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.end_after_write = true;
         connection.protocol = Protocol::Ending;
         connection.paused = false;
-        connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
+        connection.deadline = Some(now + linger);
         self.arm_connection(key);
         self.flush_connection(key, now);
     }
 
     /// Writes what goes before any outbox; ends the connection where that was the last.
     pub(super) fn flush_connection(&mut self, key: ConnectionKey, now: Instant) {
+        let linger = self.linger();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (had_output, before) = (connection.has_output(), connection.written);
         match connection.write_out() {
@@ -266,7 +268,7 @@ impl Reactor {
                 connection.end_after_write = false;
                 connection.stream.finish();
                 connection.protocol = Protocol::Ending;
-                connection.deadline = Some(now + limits::WS_CLOSE_TIMEOUT);
+                connection.deadline = Some(now + linger);
                 self.arm_connection(key);
                 self.make_ready(key);
             }
@@ -275,6 +277,11 @@ impl Reactor {
             Ok(Written::All) => {}
             Err(_) => self.connection_lost(key, Some(TransportFault::Io), now),
         }
+    }
+
+    /// How long a peer that we said goodbye to has to hang up.
+    pub(super) fn linger(&self) -> Duration {
+        if self.stopping { limits::SHUTDOWN_LINGER } else { limits::WS_CLOSE_TIMEOUT }
     }
 
     /// The stream is gone: whoever relied on it is told.

@@ -1,13 +1,14 @@
 //! What is answered to a request that opens and feeds nothing: a file, a 404, an error; and the line in
 //! the log that says what to do about it.
 
-use super::keys::{SessionKey, Wire};
+use super::keys::{ConnectionKey, SessionKey, Wire};
 use super::log::LogKind;
 use super::reactor::Reactor;
 use super::session::TOO_BIG_HINT;
 use crate::proto::engine::{BadRequest, HandshakeError, ProbeFailure, ProbeRefused};
 use crate::proto::http::{Head, HttpError, Phase, Response};
 use crate::proto::limits;
+use crate::proto::ws::handshake as ws;
 use std::time::Instant;
 
 impl Reactor {
@@ -30,6 +31,19 @@ impl Reactor {
             self.end_keep_alive(key);
         }
         self.respond(wire, response, now);
+    }
+
+    /// A WebSocket handshake that breaks the rules of its own protocol (RFC 6455, 4.2.2 and 4.4).
+    pub(super) fn refuse_websocket(&mut self, key: ConnectionKey, error: ws::HandshakeError, now: Instant) {
+        self.stats.requests_refused += 1;
+        self.log_seldom(LogKind::Refused, format!("a websocket was refused: {error}"), now);
+        let body = HandshakeError::from(BadRequest::Upgrade).upgrade_body();
+        let mut response = Response::new(error.status(), "text/html", body);
+        if error == ws::HandshakeError::Version {
+            response = response.with_header("Sec-WebSocket-Version", "13");
+        }
+        self.end_keep_alive(key);
+        self.respond(Wire::Stream(key), response, now);
     }
 
     /// A path that is not ours: a page that the application gave us, or nothing.

@@ -22,6 +22,8 @@ pub const UPGRADE_NOOP_INTERVAL: Duration = Duration::from_millis(100);
 pub const POLLING_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a WebSocket that sent its close frame waits for the peer's (RFC 6455, 7.1.1; JS `ws`).
 pub const WS_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same while the server shuts down: time enough to read what would take the goodbye back.
+pub const SHUTDOWN_LINGER: Duration = Duration::from_secs(1);
 
 /// Packets in one polling payload: far above what a client queues between two polls.
 pub const MAX_PAYLOAD_PACKETS: usize = 10_000;

@@ -314,7 +314,6 @@ fn a_peer_that_pipelines_and_reads_nothing_makes_no_answers_pile_up() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_websocket_of_another_version_is_told_the_one_we_speak() {
     let mut server = Server::new();
     let mut client = server.connect();
