@@ -312,6 +312,9 @@ impl Reactor {
     /// The peer did not do its part in time.
     pub(super) fn connection_timeout(&mut self, key: ConnectionKey, now: Instant) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.timer.is_none_or(|timer| timer > now) {
+            return; // the deadline moved to an earlier time, which has its own timer
+        }
         connection.timer = None;
         if connection.deadline.is_none_or(|deadline| deadline > now) {
             self.arm_connection(key);

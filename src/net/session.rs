@@ -361,6 +361,10 @@ impl Reactor {
     }
 
     pub(super) fn session_timeout(&mut self, key: SessionKey, now: Instant) {
+        let timer = self.sessions.get(key).and_then(|entry| entry.timer);
+        if timer.is_none_or(|timer| timer > now) {
+            return; // as in `connection_timeout`
+        }
         if self.has_unread(key) {
             // What we have not read may be the pong: nobody is dead for our own delay.
             let again = now + UNREAD_DELAY;

@@ -233,3 +233,17 @@ fn a_ping_that_waits_for_a_poll_goes_by_the_websocket() {
     server.run(secs(24));
     assert_eq!(server.stat("sessions"), 1);
 }
+
+#[test]
+fn timers_of_a_session_do_not_pile_up_with_its_tries() {
+    let mut server = Server::new();
+    let mut polling = Polling::join(&mut server);
+    for _ in 0..50 {
+        drop(probe(&mut server, &polling));
+        server.run(secs(30));
+        (polling.gets, polling.posts) = (server.connect(), server.connect());
+        assert_eq!(polling.poll(&mut server).body, "2");
+        polling.post(&mut server, "3");
+    }
+    assert!(server.timers() <= 20, "{} timers for one session", server.timers());
+}
