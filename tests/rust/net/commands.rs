@@ -135,7 +135,6 @@ fn a_disconnect_with_its_connection_sends_what_is_queued_first() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn the_names_of_namespaces_that_nobody_is_in_are_forgotten() {
     let mut server = Server::new();
     let mut client = WebSocket::join(&mut server);

@@ -136,7 +136,6 @@ fn accept_with_few_descriptors() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_body_that_waits_in_the_kernel_counts_after_a_stall() {
     let mut server = Server::with(|options| {
         options.session.ping_interval = secs(300);
@@ -153,7 +152,6 @@ fn a_body_that_waits_in_the_kernel_counts_after_a_stall() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_pause_within_a_message_in_pieces_times_nothing_out() {
     let mut server = Server::new();
     let mut client = WebSocket::join(&mut server);
@@ -172,7 +170,6 @@ fn a_pause_within_a_message_in_pieces_times_nothing_out() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_pong_behind_much_else_counts_after_a_stall() {
     let mut server = Server::with(|options| options.session.ping_interval = secs(1));
     let mut websocket = WebSocket::join(&mut server);
@@ -195,7 +192,6 @@ fn a_pong_behind_much_else_counts_after_a_stall() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_pong_by_a_connection_not_yet_accepted_counts_after_a_stall() {
     let mut server = Server::with(|options| options.session.ping_interval = secs(1));
     let mut polling = Polling::join(&mut server);

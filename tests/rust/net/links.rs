@@ -316,7 +316,6 @@ fn a_shutdown_ends_links_as_it_ends_streams() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_carrier_that_writes_slowly_loses_what_is_volatile_and_is_held_to_the_marks() {
     let mut server = Server::with(|options| options.marks.limit = 1024 * 1024);
     let link = join_websocket(&mut server);
@@ -379,7 +378,6 @@ fn errors_and_foreign_paths_are_answered_with_the_origin() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn what_was_queued_goes_before_the_close() {
     let mut server = Server::new();
     server.echoes = true;

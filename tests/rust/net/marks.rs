@@ -133,7 +133,6 @@ fn the_limit_acts_on_one_and_leaves_the_others() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_burst_disconnects_nobody_who_reads() {
     let mut server = Server::with(|options| options.marks.limit = MIB);
     let mut client = WebSocket::join(&mut server);
@@ -156,7 +155,6 @@ fn a_burst_disconnects_nobody_who_reads() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn a_polling_client_that_never_fetches_is_disconnected_above_the_limit() {
     let mut server = Server::with(|options| options.marks.limit = MIB);
     let mut polling = Polling::join(&mut server);
@@ -177,7 +175,6 @@ fn a_polling_client_that_never_fetches_is_disconnected_above_the_limit() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn who_reads_nothing_is_disconnected_above_the_limit_and_not_within_its_turn() {
     let mut server = Server::with(|options| options.marks.limit = MIB);
     let (mut client, socket) = slow(&mut server);

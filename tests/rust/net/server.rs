@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An event of a batch that owns its bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Seen {
-    Connect { socket: SocketKey, sid: Sid, namespace: Arc<str>, auth: Option<String> },
+    Connect { socket: SocketKey, sid: Sid, namespace: String, auth: Option<String> },
     Packet { socket: SocketKey, ack_id: Option<u64>, data: String, attachments: Vec<Bytes> },
     Ack { socket: SocketKey, id: u64, data: String },
     Disconnect { socket: SocketKey, reason: &'static str, details: Option<Box<str>> },
@@ -38,7 +38,7 @@ impl Seen {
         let text = |span| batch.text(span).to_owned();
         match event {
             Event::Connect { socket, sid, namespace, auth } => {
-                Self::Connect { socket, sid, namespace, auth: auth.as_ref().map(text) }
+                Self::Connect { socket, sid, namespace: namespace.to_string(), auth: auth.as_ref().map(text) }
             }
             Event::Packet { socket, ack_id, data, attachments } => {
                 Self::Packet { socket, ack_id, data: text(&data), attachments }

@@ -234,7 +234,6 @@ fn a_peer_that_does_not_answer_our_goodbye_is_left() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn frames_that_came_with_the_handshake_are_not_lost() {
     for count in [1, 100, 3000] {
         let mut server = Server::with(|options| options.raw_messages = true);
@@ -256,7 +255,6 @@ fn frames_that_came_with_the_handshake_are_not_lost() {
 }
 
 #[test]
-#[ignore = "mended in a commit to come"]
 fn pings_of_a_peer_that_reads_nothing_are_bounded() {
     let mut server = Server::with(|options| options.marks.limit = 1024 * 1024);
     let client = Client::small(server.address);
