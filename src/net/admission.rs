@@ -177,6 +177,7 @@ impl Reactor {
             closing: false,
             watched: false,
             over_limit: None,
+            put_off: 0,
             paused: false,
             held_post: None,
         });

@@ -81,6 +81,8 @@ pub struct Connection {
     pub read_closed: bool,
     /// In the ready list.
     pub queued: bool,
+    /// Its deadline was put off because something may be unread.
+    pub put_off: bool,
     /// Reading has stopped until the handlers catch up.
     pub paused: bool,
     /// What the deadline of an HTTP connection was set for.
@@ -107,6 +109,7 @@ impl Connection {
             end_after_write: false,
             read_closed: false,
             queued: false,
+            put_off: false,
             paused: false,
             phase: Phase::Idle,
             deadline: Some(now + limits::REQUEST_HEAD_TIMEOUT),
@@ -316,6 +319,12 @@ impl Reactor {
             return; // the deadline moved to an earlier time, which has its own timer
         }
         connection.timer = None;
+        let due = connection.deadline.is_some_and(|deadline| deadline <= now);
+        if due && connection.queued && !connection.paused && connection.wants_input() && !connection.put_off {
+            // Its bytes may lie in the kernel: they are read before it is called late.
+            connection.put_off = true;
+            connection.deadline = Some(now + limits::UNREAD_DELAY);
+        }
         if connection.deadline.is_none_or(|deadline| deadline > now) {
             self.arm_connection(key);
             return;

@@ -137,6 +137,7 @@ impl Reactor {
         // Bytes that trickle in do not move a deadline; a new phase does.
         if connection.deadline.is_none() || connection.phase != phase {
             (connection.phase, connection.deadline) = (phase, Some(now + limit));
+            connection.put_off = false;
         }
         self.arm_connection(key);
     }

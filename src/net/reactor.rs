@@ -209,6 +209,11 @@ impl Reactor {
         self.read_connection(key, now);
     }
 
+    /// Whether something of peers may lie unread in the kernel though their sockets were polled.
+    pub(super) fn is_behind(&self) -> bool {
+        self.accepting || !self.ready.is_empty()
+    }
+
     /// Has a connection looked at in the next turn, which then comes at once.
     pub(super) fn make_ready(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.connections.get_mut(key)

@@ -3,6 +3,7 @@
 //! Packets come in through here, whichever driver brought them, and what the machine wants done (control
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
+use super::connection::Connection;
 use super::event::{Event, Level};
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::link::Context;
@@ -15,16 +16,17 @@ use crate::proto::engine::{
     TransportKind, packet::decode_text,
 };
 use crate::proto::http::Head;
+use crate::proto::limits;
 use crate::proto::sid::Sid;
-use crate::proto::socket::connection::Connection;
+use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::ws::close;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A timeout is put off by this much while the peer's bytes are unread.
-const UNREAD_DELAY: Duration = Duration::from_millis(10);
+/// So often at the most.
+const MOST_PUT_OFF: u8 = 200;
 
 /// What a person can do about a message that is too large.
 pub(super) const TOO_BIG_HINT: &str = ": raise the option max_http_buffer_size if such messages are expected";
@@ -61,7 +63,7 @@ pub struct SessionEntry {
     /// The Engine.IO machine.
     pub engine: Session,
     /// The Socket.IO machine.
-    pub sockets: Connection<SocketKey>,
+    pub sockets: Sockets<SocketKey>,
     /// What waits to be sent.
     pub outbox: Outbox,
     /// Where it goes.
@@ -80,6 +82,8 @@ pub struct SessionEntry {
     pub watched: bool,
     /// The turn in which its outbox passed the limit.
     pub over_limit: Option<u64>,
+    /// How often a timeout was put off because something may be unread.
+    pub put_off: u8,
     /// What it sends is not read until its handlers catch up.
     pub paused: bool,
     /// A payload that came meanwhile: its client sends no other before this is answered.
@@ -350,8 +354,9 @@ impl Reactor {
 
     pub(super) fn arm_session(&mut self, key: SessionKey) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        // A session that closes waits only to say so.
-        let sockets = entry.sockets.poll_timeout().filter(|_| entry.engine.is_open());
+        // A session that closes waits only to say so, and one that is not read cannot be late.
+        let counts = entry.engine.is_open() && !entry.paused;
+        let sockets = entry.sockets.poll_timeout().filter(|_| counts);
         let deadlines = [entry.engine.poll_timeout(), sockets];
         let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
         if entry.timer.is_none_or(|timer| deadline < timer) {
@@ -367,15 +372,16 @@ impl Reactor {
         }
         if self.has_unread(key) {
             // What we have not read may be the pong: nobody is dead for our own delay.
-            let again = now + UNREAD_DELAY;
-            self.with_session(key, |entry| entry.timer = Some(again));
+            let again = now + limits::UNREAD_DELAY;
+            self.with_session(key, |entry| (entry.timer, entry.put_off) = (Some(again), entry.put_off + 1));
             self.timers.set(again, TimerKey::Session(key));
             return;
         }
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        entry.timer = None;
+        (entry.timer, entry.put_off) = (None, 0);
         entry.engine.handle_timeout(&self.options.session, now);
         if entry.engine.is_open()
+            && !entry.paused
             && let Err(error) = entry.sockets.handle_timeout(now)
         {
             self.violation(key, &error, now);
@@ -383,10 +389,20 @@ impl Reactor {
         self.settle(key, now);
     }
 
+    /// What has not been read may be the pong. A flood by others does not put a timeout off for ever.
     fn has_unread(&self, key: SessionKey) -> bool {
-        let carrier = self.sessions.get(key).map(|entry| entry.carrier);
-        let Some(Carrier::WebSocket(Wire::Stream(connection))) = carrier else { return false };
-        self.connections.get(connection).is_some_and(|connection| connection.queued && !connection.paused)
+        let Some(entry) = self.sessions.get(key) else { return false };
+        if entry.put_off >= MOST_PUT_OFF {
+            return false;
+        }
+        match entry.carrier {
+            Carrier::WebSocket(Wire::Stream(connection)) => {
+                let unread = |entry: &Connection| entry.queued && !entry.paused;
+                self.connections.get(connection).is_some_and(unread)
+            }
+            Carrier::WebSocket(Wire::Link(_)) => false,
+            Carrier::Polling(_) => self.is_behind(),
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may stay open between two requests: longer than a ping interval, so that
 /// one polling client keeps one connection.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A timeout is put off by this much while the peer's bytes may be unread.
+pub const UNREAD_DELAY: Duration = Duration::from_millis(10);
 /// Time for the rest of a WebSocket message once its first byte came: a frame held half open holds memory.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Payload of a WebSocket control frame, bytes (RFC 6455, 5.5).
