@@ -1,7 +1,7 @@
 //! The bytes driver: requests and WebSockets that somebody else carries, as messages.
 
 use super::client::sid_in;
-use super::server::{Seen, Server, event, millis, secs};
+use super::server::{Seen, Server, millis, secs};
 use bytes::Bytes;
 use siox::net::command::Command;
 use siox::net::keys::LinkKey;
