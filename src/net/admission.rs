@@ -176,7 +176,7 @@ impl Reactor {
             dirty: false,
             closing: false,
             watched: false,
-            over_limit: None,
+            over_limit: false,
             put_off: 0,
             paused: false,
             held_post: None,

@@ -6,6 +6,7 @@ use super::outbox::Sent;
 use super::reactor::Reactor;
 use super::session::Carrier;
 use crate::proto::engine::{CloseReason, TransportFault};
+use crate::proto::limits;
 use std::time::Instant;
 
 /// What broadcasts have put into outboxes since these were last flushed.
@@ -15,6 +16,23 @@ pub struct Sweep {
     pub packets: usize,
     /// Their bytes.
     pub bytes: usize,
+}
+
+/// An outbox over the limit.
+#[derive(Debug)]
+pub struct Excess {
+    session: SessionKey,
+    /// The least that it has held between two turns since, bytes.
+    least: usize,
+    /// When it last held less than ever since.
+    since: Instant,
+}
+
+impl Excess {
+    fn poll_timeout(&self) -> Instant {
+        let is_new = self.least == usize::MAX;
+        if is_new { self.since } else { self.since + limits::OUTBOX_GRACE }
+    }
 }
 
 impl Reactor {
@@ -37,6 +55,7 @@ impl Reactor {
                 self.flush_session(key, now);
             }
         }
+        self.check_limits(now);
     }
 
     /// Writes what waits in one outbox, by whatever carries it.
@@ -73,20 +92,15 @@ impl Reactor {
     /// What a flush may have brought about: the end that waited for it, a drained outbox, a full one.
     pub(super) fn after_flush(&mut self, key: SessionKey, now: Instant) {
         let marks = self.options.marks;
-        let turn = self.turn;
         let Some(entry) = self.sessions.get_mut(key) else { return };
         if entry.watched && entry.outbox.refused() < marks.low_water {
             entry.watched = false;
             let drained = entry.sockets.tokens().map(|socket| Event::Drained { socket });
             self.batch.events.extend(drained);
         }
-        if !entry.outbox.is_over(marks.limit) {
-            entry.over_limit = None;
-        } else if entry.over_limit.is_none() {
-            entry.over_limit = Some(turn);
-            self.over_limit.push(key);
+        if entry.outbox.is_over(marks.limit) && !std::mem::replace(&mut entry.over_limit, true) {
+            self.excesses.push(Excess { session: key, least: usize::MAX, since: now });
         }
-        let Some(entry) = self.sessions.get_mut(key) else { return };
         if entry.closing && entry.outbox.is_empty() {
             entry.closing = false;
             entry.engine.close(now);
@@ -94,22 +108,39 @@ impl Reactor {
         }
     }
 
-    /// Closes who had a turn since its outbox passed the limit, and is still over it.
+    /// Closes whose outbox is over the limit and does not shrink: for a while, or while it grows by as much
+    /// again. What a turn put there before its peer could read is nobody's fault.
     pub(super) fn check_limits(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.over_limit) {
-            let Some(entry) = self.sessions.get(key) else { continue };
-            match entry.over_limit {
-                Some(since) if since < self.turn => {
-                    self.stats.outbox_overflows += 1;
-                    let limit = self.options.marks.limit;
-                    let fault =
-                        TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
-                    self.abort_session(key, CloseReason::TransportError(fault), now);
-                }
-                Some(_) => self.over_limit.push(key),
-                None => {}
-            }
+        if self.excesses.is_empty() {
+            return;
         }
+        let limit = self.options.marks.limit;
+        let mut excesses = std::mem::take(&mut self.excesses);
+        excesses.retain_mut(|excess| {
+            let Some(entry) = self.sessions.get_mut(excess.session) else { return false };
+            let refused = entry.outbox.refused();
+            entry.over_limit = entry.outbox.is_over(limit);
+            if !entry.over_limit {
+                return false;
+            }
+            if refused < excess.least {
+                (excess.least, excess.since) = (refused, now);
+                return true;
+            }
+            if now < excess.since + limits::OUTBOX_GRACE && refused - excess.least <= limit {
+                return true;
+            }
+            self.stats.outbox_overflows += 1;
+            let fault = TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
+            self.abort_session(excess.session, CloseReason::TransportError(fault), now);
+            false
+        });
+        self.excesses.append(&mut excesses);
+    }
+
+    /// When to look at them again.
+    pub(super) fn limits_timeout(&self) -> Option<Instant> {
+        self.excesses.iter().map(Excess::poll_timeout).min()
     }
 
     pub(super) fn watch_drain(&mut self, socket: SocketKey) {

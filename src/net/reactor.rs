@@ -9,7 +9,7 @@ use super::admission::ParkedRequest;
 use super::command::Command;
 use super::connection::{Connection, Protocol};
 use super::event::Batch;
-use super::flush::Sweep;
+use super::flush::{Excess, Sweep};
 use super::keys::{
     ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
 };
@@ -71,10 +71,9 @@ pub struct Reactor {
     pub(super) seldom: Seldom,
     pub(super) stopping: bool,
     pub(super) now: Instant,
-    pub(super) turn: u64,
     ready: VecDeque<ConnectionKey>,
     pub(super) dirty: Vec<SessionKey>,
-    pub(super) over_limit: Vec<SessionKey>,
+    pub(super) excesses: Vec<Excess>,
     pub(super) sweep: Sweep,
 }
 
@@ -105,10 +104,9 @@ impl Reactor {
             seldom: Seldom::default(),
             stopping: false,
             now,
-            turn: 0,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            over_limit: Vec::new(),
+            excesses: Vec::new(),
             sweep: Sweep::default(),
         })
     }
@@ -125,7 +123,7 @@ impl Reactor {
 
     /// Reads what has come, and lets the timers that are due have their say.
     pub fn poll(&mut self, now: Instant) {
-        (self.now, self.turn) = (now, self.turn + 1);
+        self.now = now;
         if self.buffer.is_empty() || self.ready_events.capacity() == 0 {
             self.recover();
         }
@@ -283,10 +281,10 @@ impl Reactor {
 
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || self.accepting || !self.over_limit.is_empty() {
+        if !self.ready.is_empty() || self.accepting {
             return Some(self.now);
         }
-        self.timers.poll_timeout()
+        [self.timers.poll_timeout(), self.limits_timeout()].into_iter().flatten().min()
     }
 
     /// What has happened since the last call.

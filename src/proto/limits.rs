@@ -78,6 +78,9 @@ pub const OUTBOX_HIGH_WATER: usize = 256 * 1024;
 /// Above this many refused bytes the policy acts (centrifuge closes a client at 1 MiB; we let one
 /// image of the largest default size and a burst behind it pass).
 pub const OUTBOX_LIMIT: usize = 8 * 1024 * 1024;
+/// An outbox above the limit that has not shrunk for so long is a slow reader's: a reader in another
+/// process needs its share of the machine before it can take anything.
+pub const OUTBOX_GRACE: Duration = Duration::from_secs(1);
 /// An outbox that holds more than this within a turn is written at once.
 pub const OUTBOX_EAGER_WRITE: usize = 64 * 1024;
 /// Broadcasts that may be queued for a sweep before an awaited one waits: enough to coalesce, count.
