@@ -4,9 +4,10 @@
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
 use super::connection::Connection;
-use super::event::{Event, Level};
+use super::event::Event;
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::link::Context;
+use super::log::LogKind;
 use super::outbox::Outbox;
 use super::polling::post_response;
 use super::reactor::{Reactor, TimerKey};
@@ -266,7 +267,7 @@ impl Reactor {
             self.stats.protocol_errors += 1;
             let what = details.as_deref().unwrap_or_default();
             let line = format!("session {:?} closed ({reason}): {what}{}", entry.sid, hint(reason));
-            self.log(Level::Warning, line);
+            self.log_seldom(LogKind::Breach, line, now);
         }
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());

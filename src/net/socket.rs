@@ -1,7 +1,8 @@
 //! Sockets (one client in one namespace) in the reactor: what comes for them and what they send.
 
-use super::event::{Event, Level};
+use super::event::Event;
 use super::keys::{SessionKey, SocketKey, Wire};
+use super::log::LogKind;
 use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, SessionEntry};
 use super::trace::Flow;
@@ -111,7 +112,7 @@ impl Reactor {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.stats.protocol_errors += 1;
         let line = format!("session {:?} closed (forced close): {message}", entry.sid);
-        self.log(Level::Warning, line);
+        self.log_seldom(LogKind::Breach, line, now);
         self.force_close(key, now);
     }
 
