@@ -5,6 +5,7 @@
 
 use super::connection::{Part, Protocol};
 use super::event::Event;
+use super::flush::Due;
 use super::keys::{RequestKey, SessionKey, Wire};
 use super::link::{Context, LinkKind, Outgoing};
 use super::outbox::Outbox;
@@ -173,7 +174,7 @@ impl Reactor {
             probe: None,
             info: Arc::new(info),
             timer: None,
-            dirty: false,
+            due: Due::No,
             closing: false,
             watched: false,
             over_limit: false,

@@ -9,13 +9,15 @@ use crate::proto::engine::{CloseReason, TransportFault};
 use crate::proto::limits;
 use std::time::Instant;
 
-/// What broadcasts have put into outboxes since these were last flushed.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Sweep {
-    /// Broadcasts.
-    pub packets: usize,
-    /// Their bytes.
-    pub bytes: usize,
+/// Whether and when a session is flushed next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It has nothing new to say.
+    No,
+    /// When the sweep comes round.
+    Swept,
+    /// At the end of the turn.
+    Soon,
 }
 
 /// An outbox over the limit.
@@ -39,29 +41,44 @@ impl Reactor {
     /// Has a session flushed at the end of the turn.
     pub(super) fn mark_dirty(&mut self, key: SessionKey) {
         if let Some(entry) = self.sessions.get_mut(key)
-            && !entry.dirty
+            && std::mem::replace(&mut entry.due, Due::Soon) != Due::Soon
         {
-            entry.dirty = true;
             self.dirty.push(key);
         }
     }
 
-    /// Writes what the turn has put into outboxes.
+    /// Has a session flushed when the sweep comes round, if not before.
+    pub(super) fn mark_swept(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key)
+            && entry.due == Due::No
+        {
+            entry.due = Due::Swept;
+            self.sweep.wait(key);
+        }
+    }
+
+    /// Whether the sweep is what a session waits for.
+    pub(super) fn is_swept(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|entry| entry.due == Due::Swept)
+    }
+
+    /// Writes what the turn has put into outboxes, and a slice of the sweep.
     pub fn flush(&mut self, now: Instant) {
         self.now = now;
-        self.sweep = Sweep::default();
+        self.begin_round();
         while !self.dirty.is_empty() {
             for key in std::mem::take(&mut self.dirty) {
                 self.flush_session(key, now);
             }
         }
+        self.write_slice(now);
         self.check_limits(now);
     }
 
     /// Writes what waits in one outbox, by whatever carries it.
     pub(super) fn flush_session(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        entry.dirty = false;
+        entry.due = Due::No;
         match entry.carrier {
             Carrier::WebSocket(Wire::Stream(connection)) => self.write_session(key, connection, now),
             Carrier::WebSocket(Wire::Link(link)) => self.notify_link(link),

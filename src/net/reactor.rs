@@ -9,7 +9,7 @@ use super::admission::ParkedRequest;
 use super::command::Command;
 use super::connection::{Connection, Protocol};
 use super::event::Batch;
-use super::flush::{Excess, Sweep};
+use super::flush::Excess;
 use super::keys::{
     ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
 };
@@ -21,10 +21,10 @@ use super::session::SessionEntry;
 use super::slots::{Key, Slots};
 use super::socket::SocketEntry;
 use super::stats::Stats;
+use super::sweep::Sweep;
 use super::timers::Timers;
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
-use crate::proto::socket::encoded::Encoded;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -188,10 +188,15 @@ impl Reactor {
         count
     }
 
+    /// A connection that may be written: said with everything that comes, and news to who is blocked.
     fn handle_writable(&mut self, key: ConnectionKey, now: Instant) {
-        self.flush_connection(key, now);
-        let Some(connection) = self.connections.get(key) else { return };
-        if let Some(session) = connection.session {
+        if self.connections.get(key).is_some_and(Connection::has_output) {
+            self.flush_connection(key, now);
+        }
+        let Some(session) = self.connections.get(key).and_then(|connection| connection.session) else {
+            return;
+        };
+        if self.sessions.get(session).is_some_and(|entry| entry.outbox.is_blocked()) {
             self.flush_session(session, now);
         }
     }
@@ -225,12 +230,15 @@ impl Reactor {
     /// Carries out an order of the layer above.
     pub fn command(&mut self, command: Command, now: Instant) {
         self.now = now;
+        if !matches!(command, Command::Broadcast { .. }) {
+            self.push_broadcasts();
+        }
         match command {
             Command::Send { socket, packet, volatile } => {
                 self.send(socket, &packet, volatile);
             }
             Command::Broadcast { sockets, packet, volatile } => {
-                self.broadcast(&sockets, &packet, volatile);
+                self.broadcast(sockets, packet, volatile);
             }
             Command::Accept { socket, packet } => self.accept_socket(socket, &packet),
             Command::Refuse { socket, packet } => self.refuse_socket(socket, &packet),
@@ -253,17 +261,6 @@ impl Reactor {
         }
     }
 
-    /// Sends one packet to many sockets. True when so much waits for the sweep that its producer should
-    /// wait for it.
-    pub fn broadcast(&mut self, sockets: &[SocketKey], packet: &Encoded, volatile: bool) -> bool {
-        for &socket in sockets {
-            self.send(socket, packet, volatile);
-        }
-        self.sweep.packets += 1;
-        self.sweep.bytes += packet.size();
-        self.sweep.packets > limits::SWEEP_PACKETS || self.sweep.bytes > limits::SWEEP_BYTES
-    }
-
     /// Whether a socket's outbox is at the high-water mark.
     pub fn is_full(&self, socket: SocketKey) -> bool {
         let session = self.sockets.get(socket).and_then(|entry| self.sessions.get(entry.session));
@@ -281,7 +278,7 @@ impl Reactor {
 
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || self.accepting {
+        if !self.ready.is_empty() || self.accepting || self.sweep.is_under_way() {
             return Some(self.now);
         }
         [self.timers.poll_timeout(), self.limits_timeout()].into_iter().flatten().min()
@@ -292,12 +289,17 @@ impl Reactor {
         std::mem::take(&mut self.batch)
     }
 
-    /// How many outboxes wait to be flushed.
-    pub fn dirty_sessions(&self) -> usize {
-        self.dirty.len()
+    /// How many sessions, about, the next flushes write.
+    pub fn waiting_writes(&self) -> usize {
+        self.dirty.len() + self.sweep.size()
     }
 
-    /// Whether there are events to take or outboxes to flush.
+    /// Whether so many broadcasts are queued that who emits more should wait.
+    pub fn is_sweep_full(&self) -> bool {
+        self.sweep.is_full()
+    }
+
+    /// Whether there are events to take or outboxes to flush at once.
     pub fn has_work(&self) -> bool {
         !self.batch.events.is_empty() || !self.dirty.is_empty()
     }

@@ -5,6 +5,7 @@
 
 use super::connection::Connection;
 use super::event::Event;
+use super::flush::Due;
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::link::Context;
 use super::log::LogKind;
@@ -75,8 +76,8 @@ pub struct SessionEntry {
     pub info: Arc<HandshakeInfo>,
     /// The earliest timer set for it.
     pub timer: Option<Instant>,
-    /// In the list of sessions to be flushed.
-    pub dirty: bool,
+    /// When it is flushed.
+    pub due: Due,
     /// Closes when its outbox is empty.
     pub closing: bool,
     /// Somebody waits for the outbox to drain.

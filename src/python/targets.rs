@@ -10,9 +10,6 @@ use crate::proto::socket::encoded::Encoded;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-/// From so many sockets on, a broadcast is worth letting other threads run.
-const DETACHED_SOCKETS: usize = 512;
-
 fn target(rooms: Vec<String>, except: Vec<String>, skip: Option<u64>) -> Target<SocketKey> {
     Target { rooms, except, except_socket: skip.map(socket_key), ..Target::default() }
 }
@@ -140,9 +137,7 @@ impl Engine {
             }
             return Ok(core.is_behind());
         }
-        let broadcast = || core.reactor(now).broadcast(&sockets, &packet, volatile);
-        let many = sockets.len() >= DETACHED_SOCKETS;
-        let full = if many { slf.py().detach(broadcast) } else { broadcast() };
+        let full = core.reactor(now).broadcast(sockets, packet, volatile);
         Self::schedule(slf)?;
         Ok(full)
     }
