@@ -30,6 +30,7 @@ class EngineOptions(TypedDict, total=False):
     default: Callable[[Any], Any] | None
     max_running_handlers: int
     max_queued_bytes: int
+    io_threads: int
     trace: list[str]
     """Of "engine" and "socket"."""
     client_files: dict[str, tuple[str, bytes]] | None

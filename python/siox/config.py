@@ -24,6 +24,7 @@ SUSPICIOUS_TIMEOUT = 1000.0
 """Seconds from which a timeout looks like milliseconds."""
 MAX_PING_OPTION = 600.0
 """Seconds above which a ping option can only be milliseconds."""
+MAX_IO_THREADS = 64
 TRACE_LAYERS = ("engine", "socket")
 CLIENT_FILE = re.compile(r"socket\.io[\w.-]*\.js(\.map)?")
 
@@ -75,6 +76,8 @@ class ServerConfig:
         max_attachments: binary parts of the largest event.
         max_running_handlers: handlers of one socket that may run at a time; None: the core's default.
         max_queued_bytes: bytes of events that wait for a handler to end; None: the core's default.
+        io_threads: threads of the core that read and write the connections of `listen`, apart from the
+            event loop's own; 0 has the loop do it. Worth it where several cores are free (docs/threads.md).
         default: makes a value that can be sent of one that cannot, or raises TypeError.
     """
 
@@ -94,6 +97,7 @@ class ServerConfig:
     max_attachments: int = 10
     max_running_handlers: int | None = None
     max_queued_bytes: int | None = None
+    io_threads: int = 0
     default: Callable[[Any], Any] | None = None
 
     @classmethod
@@ -128,6 +132,7 @@ class ServerConfig:
             "client_files": None if self.serve_client is None else client_files(self.serve_client),
             "static_files": {path: _file(place) for path, place in self.static_files.items()},
             "virtual_clock": virtual_clock,
+            "io_threads": self.io_threads,
         }
         if self.max_running_handlers is not None:
             options["max_running_handlers"] = self.max_running_handlers
@@ -227,6 +232,7 @@ def _checks() -> dict[str, _Check]:
         "allow_upgrades": _flag,
         "allow_request": _optional(_function),
         "default": _optional(_function),
+        "io_threads": _threads,
     }
     return {known.name: special.get(known.name, _count) for known in fields(ServerConfig)}
 
@@ -251,6 +257,12 @@ def _ping(name: str, value: Any) -> float:
 def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UsageError(f"{name}={value!r}: a whole number above 0 is needed")
+    return value
+
+
+def _threads(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IO_THREADS:
+        raise UsageError(f"{name}={value!r}: a whole number from 0 to {MAX_IO_THREADS} is needed")
     return value
 
 

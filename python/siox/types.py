@@ -68,4 +68,5 @@ class ServerOptions(TypedDict, total=False):
     max_attachments: int
     max_running_handlers: int
     max_queued_bytes: int
+    io_threads: int
     default: Callable[[Any], Any] | None

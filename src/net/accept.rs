@@ -1,11 +1,9 @@
-//! Listeners in the reactor: connections come in here, a budget of them a turn.
+//! Listeners in the reactor: connections come in here, a budget of them a turn. Whose they are: `moving.rs`.
 
-use super::connection::{Connection, Protocol};
+use super::connection::Protocol;
 use super::listener::Listener;
 use super::log::LogKind;
 use super::reactor::{Reactor, TimerKey};
-use super::stream::Stream;
-use crate::proto::http::RequestReader;
 use crate::proto::limits;
 use mio::{Interest, Token};
 use std::io;
@@ -22,7 +20,7 @@ impl Reactor {
     /// Starts to accept from a listener.
     pub fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
         let token = Token(FIRST_LISTENER - self.listeners.len());
-        self.poll.registry().register(listener.source(), token, Interest::READABLE)?;
+        self.registry.register(listener.source(), token, Interest::READABLE)?;
         self.listeners.push(listener);
         Ok(())
     }
@@ -38,7 +36,7 @@ impl Reactor {
         for _ in 0..limits::ACCEPT_BUDGET {
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
-                Ok((stream, address)) => self.add_connection(stream, address, now),
+                Ok((stream, address)) => self.hand_out(stream, address, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -53,26 +51,10 @@ impl Reactor {
         self.accepting = true;
     }
 
-    fn add_connection(&mut self, stream: Stream, address: String, now: Instant) {
-        let reader = RequestReader::new(self.options.http);
-        let key = self.connections.insert(Connection::new(stream, address, reader, now));
-        self.stats.connections_accepted += 1;
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        #[allow(clippy::cast_possible_truncation)] // 64-bit targets
-        let token = Token(key.to_bits() as usize);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(connection.stream.source(), token, interest).is_err() {
-            self.connections.remove(key);
-            return;
-        }
-        self.arm_connection(key);
-        self.read_connection(key, now);
-    }
-
     pub(super) fn close_listeners(&mut self) {
         for mut listener in self.listeners.drain(..) {
             // Dropping it closes it, which is what matters.
-            let _ = self.poll.registry().deregister(listener.source());
+            let _ = self.registry.deregister(listener.source());
         }
         self.accepting = false;
     }

@@ -66,7 +66,7 @@ impl Reactor {
         }
     }
 
-    fn is_ours(&self, path: &str) -> bool {
+    pub(super) fn is_ours(&self, path: &str) -> bool {
         let mount = self.options.path.as_str();
         path.starts_with(mount) || mount.strip_suffix('/') == Some(path)
     }
@@ -183,6 +183,7 @@ impl Reactor {
             held_post: None,
         });
         self.sids.insert(sid, key);
+        self.shards.opened(sid, key);
         self.stats.sessions_opened += 1;
         match kind {
             TransportKind::Polling => self.handle_poll(key, wire, now),

@@ -1,6 +1,7 @@
 //! What other threads ask of the reactor. Each is made whole by its sender: encoded, resolved.
 
 use super::keys::{RequestKey, SessionKey, SocketKey};
+use super::moving::Arrival;
 use crate::proto::socket::encoded::Encoded;
 
 /// One order, carried out in the order of its thread.
@@ -83,10 +84,41 @@ pub enum Command {
         /// Which.
         session: SessionKey,
     },
+    /// Takes over a connection that another reactor accepted, or that asks for a session of this one.
+    Adopt(Box<Arrival>),
     /// Accepts no more connections.
     CloseListeners,
     /// Tells everybody that the server goes, and closes each session when its outbox is empty.
     Shutdown,
     /// Ends everything now.
     Abort,
+}
+
+impl Command {
+    /// The number of the reactor that it is for; None where it is for all.
+    pub(super) fn reactor(&self) -> Option<u8> {
+        match self {
+            Self::Send { socket, .. }
+            | Self::Accept { socket, .. }
+            | Self::Refuse { socket, .. }
+            | Self::Disconnect { socket, .. }
+            | Self::Violation { socket, .. }
+            | Self::WatchDrain { socket }
+            | Self::Pause { socket, .. } => Some(socket.tag()),
+            Self::Allow { request, .. } => Some(request.tag()),
+            Self::RawSend { session, .. } | Self::RawClose { session } => Some(session.tag()),
+            Self::Broadcast { .. } | Self::Adopt(_) | Self::CloseListeners | Self::Shutdown | Self::Abort => {
+                None
+            }
+        }
+    }
+
+    /// Bytes that it holds while it waits.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Send { packet, .. } | Self::RawSend { packet, .. } => packet.size(),
+            Self::Broadcast { sockets, packet, .. } => packet.size() + size_of_val(sockets.as_slice()),
+            _ => 0,
+        }
+    }
 }

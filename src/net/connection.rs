@@ -296,8 +296,9 @@ impl Reactor {
     ) {
         let Some(mut connection) = self.connections.remove(key) else { return };
         // The poller forgets a closed descriptor by itself; this is for one that was shared.
-        let _ = self.poll.registry().deregister(connection.stream.source());
+        let _ = self.registry.deregister(connection.stream.source());
         drop(connection.stream);
+        self.shards.left(self.number);
         if let Some(session) = connection.session {
             self.wire_lost(session, Wire::Stream(key), fault, now);
         }

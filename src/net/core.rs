@@ -1,66 +1,50 @@
-//! One server: its hub and its reactor, and the one way in for orders from any thread.
+//! One server: its hub and its reactors, and the one way in for orders from any thread.
 //!
-//! The thread that drives the reactor gives its orders at once. Others queue theirs and wake it; order is
-//! kept for each thread, and what was queued goes before what the driving thread does next.
+//! Number 0 belongs to the thread that drives the server, the loop's own; the others to threads
+//! (`threads.rs`), or to the driving thread while these do not run. Orders to number 0 are carried out at
+//! once when the driving thread gives them, and queued when others do; orders to other reactors are queued
+//! by all. Order is kept for each thread, and what was queued goes before what the driving thread does next.
 
 use super::command::Command;
 use super::event::Batch;
+use super::front::Front;
 use super::hub::Hub;
+use super::inbox::Inbox;
 use super::keys::SocketKey;
+use super::listener::Listener;
 use super::options::Options;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, new_poll};
+use super::shards::Shards;
+use super::threads::Threads;
 use crate::proto::limits;
-use mio::Waker;
-use std::collections::VecDeque;
+use crate::proto::socket::encoded::Encoded;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-/// Orders of other threads.
-struct Inbox {
-    queue: Mutex<VecDeque<Command>>,
-    filled: AtomicBool,
-    waker: Arc<Waker>,
-}
-
-impl Inbox {
-    fn len(&self) -> usize {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    fn push(&self, command: Command) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(command);
-        // Once for all that queues up until it is emptied. An error means the poller is gone.
-        if !self.filled.swap(true, Ordering::AcqRel) {
-            let _ = self.waker.wake();
-        }
-    }
-
-    fn take(&self) -> VecDeque<Command> {
-        if !self.filled.load(Ordering::Acquire) {
-            return VecDeque::new();
-        }
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        self.filled.store(false, Ordering::Release);
-        std::mem::take(&mut *queue)
-    }
+/// A reactor and its lock.
+struct Seat {
+    reactor: Mutex<Reactor>,
+    /// Threads that want it for a moment: the one that drives it lets them go first.
+    wanted: AtomicUsize,
 }
 
 /// See the module.
 pub struct Core {
     /// Rooms and acknowledgements.
     pub hub: Hub,
-    inbox: Inbox,
-    reactor: Mutex<Reactor>,
+    pub(super) shards: Arc<Shards>,
+    pub(super) front: Front,
+    pub(super) threads: Threads,
+    seats: Vec<Seat>,
     owner: AtomicU64,
 }
 
 /// What a turn brought.
 #[derive(Debug, Default)]
 pub struct Turn {
-    /// Events, in order.
+    /// Events of the first reactor, in order; those of others: [`Core::next_batch`].
     pub batch: Batch,
     /// Ids of acknowledgements that did not come in time.
     pub expired_acks: Vec<u64>,
@@ -69,77 +53,298 @@ pub struct Turn {
 impl Core {
     /// A server that nobody drives yet.
     pub fn new(options: Options, now: Instant) -> io::Result<Self> {
-        let reactor = Reactor::new(options, now)?;
-        let inbox = Inbox { queue: Mutex::default(), filled: AtomicBool::new(false), waker: reactor.waker() };
-        Ok(Self { hub: Hub::default(), inbox, reactor: Mutex::new(reactor), owner: AtomicU64::new(0) })
+        Self::with_reactors(options, 0, now)
     }
 
-    /// The reactor, with every order carried out that came before. For the driving thread.
-    pub fn reactor(&self, now: Instant) -> MutexGuard<'_, Reactor> {
-        let mut reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
-        for command in self.inbox.take() {
+    /// The same with more reactors than the first, for threads of their own.
+    pub fn with_reactors(options: Options, more: u8, now: Instant) -> io::Result<Self> {
+        let count = more.min(limits::MAX_IO_THREADS) + 1;
+        let (mut polls, mut wakers) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (poll, waker) = new_poll()?;
+            polls.push(poll);
+            wakers.push(waker);
+        }
+        let shards = Arc::new(Shards::new(wakers));
+        let seat = |(number, poll)| {
+            let reactor = Reactor::with_shards(options.clone(), &shards, number, poll, now)?;
+            Ok(Seat { reactor: Mutex::new(reactor), wanted: AtomicUsize::new(0) })
+        };
+        let seats = (0..).zip(polls).map(seat).collect::<io::Result<Vec<Seat>>>()?;
+        let (hub, front, threads) = (Hub::default(), Front::default(), Threads::default());
+        Ok(Self { hub, shards, front, threads, seats, owner: AtomicU64::new(0) })
+    }
+
+    /// How many reactors there are for threads.
+    pub fn reactors_of_threads(&self) -> usize {
+        self.seats.len() - 1
+    }
+
+    fn seat(&self, number: u8) -> Option<&Seat> {
+        self.seats.get(usize::from(number))
+    }
+
+    pub(super) fn inbox(&self, number: u8) -> Option<&Inbox> {
+        self.shards.get(number).map(|shard| &shard.inbox)
+    }
+
+    /// A reactor as it is; None where there is none of this number.
+    fn lock(&self, number: u8) -> Option<MutexGuard<'_, Reactor>> {
+        let seat = self.seat(number)?;
+        seat.wanted.fetch_add(1, Ordering::AcqRel);
+        let reactor = seat.reactor.lock().unwrap_or_else(PoisonError::into_inner);
+        seat.wanted.fetch_sub(1, Ordering::AcqRel);
+        Some(reactor)
+    }
+
+    /// A reactor for the thread that drives it: whoever wants it for a moment goes first, or might wait
+    /// for ever for a thread that is always at it.
+    pub(super) fn lock_patiently(&self, number: u8) -> Option<MutexGuard<'_, Reactor>> {
+        let seat = self.seat(number)?;
+        while seat.wanted.load(Ordering::Acquire) > 0 {
+            std::thread::yield_now();
+        }
+        Some(seat.reactor.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Carries out what was ordered. True when that was so much that somebody may wait for room.
+    pub(super) fn obey(&self, reactor: &mut Reactor, now: Instant) -> bool {
+        let (commands, full) = self.inbox(reactor.number).map(Inbox::take).unwrap_or_default();
+        for command in commands {
             reactor.command(command, now);
         }
+        full
+    }
+
+    /// Looks something up in one reactor, with every order carried out that came before.
+    pub fn look<R>(&self, number: u8, now: Instant, look: impl FnOnce(&Reactor) -> R) -> Option<R> {
+        let mut reactor = self.lock(number)?;
+        // Whatever that brings about is written and told by whoever drives it, and was woken for it.
+        if self.obey(&mut reactor, now) {
+            self.hand_over(Batch::default());
+        }
+        Some(look(&reactor))
+    }
+
+    /// The first reactor, with every order carried out that came before. For the driving thread.
+    pub fn reactor(&self, now: Instant) -> MutexGuard<'_, Reactor> {
+        let mut reactor = self.peek();
+        self.obey(&mut reactor, now);
         reactor
+    }
+
+    /// The first reactor as it is, to look something up. It is held for moments only.
+    #[allow(clippy::indexing_slicing)] // there is a first one, always
+    pub fn peek(&self) -> MutexGuard<'_, Reactor> {
+        self.seats[0].reactor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether whoever sends this socket more from another thread should wait until that has left.
     /// When the reactor is in use nobody waits for it to find out.
     pub fn is_full(&self, socket: SocketKey) -> bool {
-        self.is_behind() || self.reactor.try_lock().is_ok_and(|reactor| reactor.is_full(socket))
+        let Some(seat) = self.seat(socket.tag()) else { return false };
+        self.inbox(socket.tag()).is_some_and(Inbox::is_behind)
+            || match seat.reactor.try_lock() {
+                Ok(reactor) => reactor.is_full(socket),
+                Err(TryLockError::Poisoned(reactor)) => reactor.into_inner().is_full(socket),
+                Err(TryLockError::WouldBlock) => false,
+            }
     }
 
     /// Whether the orders of other threads come faster than they are carried out.
     pub fn is_behind(&self) -> bool {
-        self.inbox.len() > limits::INBOX_COMMANDS
+        (0..).zip(&self.seats).any(|(number, _)| self.inbox(number).is_some_and(Inbox::is_behind))
     }
 
-    /// The reactor as it is, to look something up. It is held for moments only.
-    pub fn peek(&self) -> MutexGuard<'_, Reactor> {
-        self.reactor.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From here on this thread drives the reactor.
+    /// From here on this thread drives the server.
     pub fn set_owner(&self) {
         self.owner.store(thread_name(), Ordering::Release);
     }
 
-    /// Whether this thread drives the reactor.
+    /// Whether this thread drives the server.
     pub fn is_owner(&self) -> bool {
         self.owner.load(Ordering::Acquire) == thread_name()
     }
 
-    /// Gives an order. True when it is carried out already.
+    /// Gives an order. True when the driving thread gave it: what it put into outboxes waits for its flush.
     pub fn submit(&self, command: Command, now: Instant) -> bool {
-        if self.is_owner() {
-            self.reactor(now).command(command, now);
-            true
-        } else {
-            self.inbox.push(command);
-            false
+        let owner = self.is_owner();
+        match command {
+            Command::Broadcast { sockets, packet, volatile } => {
+                for (number, sockets) in self.split(sockets) {
+                    let packet = packet.clone();
+                    self.order(owner, number, Command::Broadcast { sockets, packet, volatile }, now);
+                }
+            }
+            Command::CloseListeners => self.order_all(owner, || Command::CloseListeners, now),
+            Command::Shutdown => self.order_all(owner, || Command::Shutdown, now),
+            Command::Abort => self.order_all(owner, || Command::Abort, now),
+            command => {
+                let number = command.reactor().unwrap_or(0);
+                self.order(owner, number, command, now);
+            }
+        }
+        owner
+    }
+
+    fn order_all(&self, owner: bool, command: impl Fn() -> Command, now: Instant) {
+        for (number, _) in (0..).zip(&self.seats) {
+            self.order(owner, number, command(), now);
+        }
+    }
+
+    fn order(&self, owner: bool, number: u8, command: Command, now: Instant) {
+        match self.inbox(number) {
+            Some(_) if owner && number == 0 => self.reactor(now).command(command, now),
+            // One wake-up at the flush, unless so much waits that it had better begin.
+            Some(inbox) if owner => {
+                if inbox.push_quietly(command) == limits::SWEEP_PACKETS {
+                    inbox.announce();
+                }
+            }
+            Some(inbox) => inbox.push(command),
+            None => {}
+        }
+    }
+
+    /// Sockets by reactor; the order is kept.
+    fn split(&self, sockets: Vec<SocketKey>) -> Vec<(u8, Vec<SocketKey>)> {
+        let first = sockets.first().map_or(0, |socket| socket.tag());
+        if sockets.iter().all(|socket| socket.tag() == first) {
+            return vec![(first, sockets)];
+        }
+        let mut split: Vec<(u8, Vec<SocketKey>)> =
+            (0..).zip(&self.seats).map(|(n, _)| (n, Vec::new())).collect();
+        for socket in sockets {
+            if let Some((_, list)) = split.get_mut(usize::from(socket.tag())) {
+                list.push(socket);
+            }
+        }
+        split.retain(|(_, list)| !list.is_empty());
+        split
+    }
+
+    /// Sends to one socket, for the driving thread. True when who sends more should wait.
+    pub fn send(&self, socket: SocketKey, packet: Encoded, volatile: bool, now: Instant) -> bool {
+        if socket.tag() == 0 {
+            return self.reactor(now).send(socket, &packet, volatile);
+        }
+        self.submit(Command::Send { socket, packet, volatile }, now);
+        self.is_full(socket)
+    }
+
+    /// Sends one packet to many sockets, for the driving thread. True when who emits more should wait for
+    /// the rounds under way.
+    pub fn broadcast(&self, sockets: Vec<SocketKey>, packet: Encoded, volatile: bool, now: Instant) -> bool {
+        if self.seats.len() == 1 {
+            return self.reactor(now).broadcast(sockets, packet, volatile);
+        }
+        self.submit(Command::Broadcast { sockets, packet, volatile }, now);
+        self.is_sweep_full()
+    }
+
+    /// Whether so many broadcasts are under way that who emits more should wait.
+    pub fn is_sweep_full(&self) -> bool {
+        let shard_full = |(_, shard): (u8, &super::shards::Shard)| {
+            shard.inbox.is_sweep_full() || shard.sweep_full.load(Ordering::SeqCst)
+        };
+        self.peek().is_sweep_full() || self.shards.threaded().any(shard_full)
+    }
+
+    /// Starts to accept from a listener.
+    pub fn add_listener(&self, listener: Listener) -> io::Result<()> {
+        let number = u8::from(self.seats.len() > 1);
+        self.lock(number).map_or(Ok(()), |mut reactor| reactor.add_listener(listener))
+    }
+
+    /// Does something with each reactor that no thread drives.
+    fn with_idle_seats(&self, mut act: impl FnMut(&mut Reactor)) {
+        if self.seats.len() == 1 || self.threads.are_running() {
+            return;
+        }
+        for (number, _) in self.shards.threaded() {
+            if let Some(mut reactor) = self.lock(number) {
+                act(&mut reactor);
+                let batch = reactor.take_batch();
+                if !batch.events.is_empty() {
+                    let _ = self.front.push(batch);
+                }
+            }
         }
     }
 
     /// Reads, fires timers, and gives what happened.
     pub fn turn(&self, now: Instant) -> Turn {
+        self.front.rise();
         let mut reactor = self.reactor(now);
         reactor.poll(now);
         let batch = reactor.take_batch();
         drop(reactor);
+        self.with_idle_seats(|reactor| {
+            self.obey(reactor, now);
+            reactor.poll(now);
+        });
         Turn { batch, expired_acks: self.hub.expired_acks(now) }
+    }
+
+    /// What the reactors of threads have to say.
+    pub fn next_batch(&self) -> Option<Batch> {
+        let (batch, room) = self.front.pop()?;
+        if room {
+            for (_, shard) in self.shards.threaded() {
+                if shard.holding.swap(false, Ordering::SeqCst) {
+                    shard.inbox.wake();
+                }
+            }
+        }
+        Some(batch)
     }
 
     /// Writes what was put into outboxes, and gives what that brought about.
     pub fn flush(&self, now: Instant) -> Batch {
         let mut reactor = self.reactor(now);
         reactor.flush(now);
-        reactor.take_batch()
+        let batch = reactor.take_batch();
+        drop(reactor);
+        self.with_idle_seats(|reactor| {
+            self.obey(reactor, now);
+            reactor.flush(now);
+        });
+        if self.threads.are_running() {
+            self.shards.threaded().for_each(|(_, shard)| shard.inbox.announce());
+        }
+        batch
+    }
+
+    /// The driving thread will wait to be woken from here on. True when it should not: there is news.
+    #[must_use]
+    pub fn rest(&self) -> bool {
+        self.seats.len() > 1 && self.front.rest()
     }
 
     /// When to take a turn though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let reactor = self.peek().poll_timeout();
-        [reactor, self.hub.poll_timeout()].into_iter().flatten().min()
+        let mut deadlines = vec![self.peek().poll_timeout(), self.hub.poll_timeout()];
+        self.with_idle_seats(|reactor| deadlines.push(reactor.poll_timeout()));
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether nothing is connected any more.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        let idle = |number| self.look(number, now, Reactor::is_idle).unwrap_or(true);
+        (0..).zip(&self.seats).all(|(number, _)| idle(number)) && self.shards.are_empty()
+    }
+
+    /// The counters of all reactors, summed.
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        let mut sums = self.peek().stats();
+        for (number, _) in self.shards.threaded() {
+            let stats = self.lock(number).map(|reactor| reactor.stats()).unwrap_or_default();
+            for (sum, (_, count)) in sums.iter_mut().zip(stats) {
+                sum.1 += count;
+            }
+        }
+        sums
     }
 }
 
@@ -208,9 +413,9 @@ mod tests {
                 scope.spawn(|| assert!(!core.submit(Command::CloseListeners, Instant::now())));
             }
         });
-        assert_eq!(core.inbox.len(), 4);
+        assert_eq!(core.shards.get(0).unwrap().inbox.len(), 4);
         assert!(!core.is_behind());
         core.turn(Instant::now());
-        assert_eq!(core.inbox.len(), 0);
+        assert_eq!(core.shards.get(0).unwrap().inbox.len(), 0);
     }
 }

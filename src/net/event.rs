@@ -4,6 +4,7 @@
 //! straight into its own values.
 
 use super::keys::{LinkKey, RequestKey, SessionKey, SocketKey};
+use super::session::HandshakeInfo;
 use crate::proto::sid::Sid;
 use bytes::Bytes;
 use std::ops::Range;
@@ -43,6 +44,8 @@ pub enum Event {
         namespace: Arc<str>,
         /// The JSON of `auth`.
         auth: Option<Span>,
+        /// The request that opened its session.
+        info: Arc<HandshakeInfo>,
     },
     /// An event came.
     Packet {

@@ -2,8 +2,9 @@
 
 use super::connection::{Exchange, Part, Protocol};
 use super::keys::{ConnectionKey, Wire};
+use super::moving::NewRequest;
 use super::reactor::Reactor;
-use crate::proto::http::{CONTINUE, Head, HttpError, Phase, RequestEvent, Response};
+use crate::proto::http::{CONTINUE, HttpError, Phase, RequestEvent, Response};
 use crate::proto::limits;
 use bytes::Bytes;
 use std::time::Instant;
@@ -21,7 +22,9 @@ impl Reactor {
             match reader.poll() {
                 Ok(None) => break,
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
-                    self.handle_stream_head(key, head, expects_continue, has_body, now);
+                    let request = NewRequest { head, expects_continue, has_body };
+                    let Some(request) = self.keep_or_move(key, request) else { return };
+                    self.handle_stream_head(key, request, now);
                 }
                 Ok(Some(RequestEvent::Body(body))) => self.handle_stream_body(key, &body.into(), now),
                 Err(error) => {
@@ -33,14 +36,8 @@ impl Reactor {
         self.set_http_deadline(key, now);
     }
 
-    fn handle_stream_head(
-        &mut self,
-        key: ConnectionKey,
-        head: Head,
-        expects: bool,
-        has_body: bool,
-        now: Instant,
-    ) {
+    pub(super) fn handle_stream_head(&mut self, key: ConnectionKey, request: NewRequest, now: Instant) {
+        let NewRequest { head, expects_continue, has_body } = request;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.exchange = Some(Box::new(Exchange {
             session: None,
@@ -67,7 +64,7 @@ impl Reactor {
         if let Some(exchange) = &mut connection.exchange {
             exchange.head = Some(Box::new(head));
         }
-        if expects {
+        if expects_continue {
             connection.out.extend_from_slice(CONTINUE);
             self.flush_connection(key, now);
         }

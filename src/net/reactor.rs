@@ -18,6 +18,7 @@ use super::listener::Listener;
 use super::log::Seldom;
 use super::options::Options;
 use super::session::SessionEntry;
+use super::shards::Shards;
 use super::slots::{Key, Slots};
 use super::socket::SocketEntry;
 use super::stats::Stats;
@@ -25,14 +26,15 @@ use super::sweep::Sweep;
 use super::timers::Timers;
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const WAKER: Token = Token(usize::MAX);
-const EVENTS: usize = 1024;
+/// Descriptors that one look at the poller names.
+pub(super) const EVENTS: usize = 1024;
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
 /// What a timer is for.
@@ -49,9 +51,13 @@ pub enum TimerKey {
 /// See the module.
 pub struct Reactor {
     pub(super) options: Options,
-    pub(super) poll: Poll,
+    /// Its own number among the server's reactors, the tag of all its keys.
+    pub(super) number: u8,
+    pub(super) shards: Arc<Shards>,
+    pub(super) registry: Registry,
+    /// None while a thread waits at it.
+    poll: Option<Poll>,
     ready_events: Events,
-    waker: Arc<Waker>,
     pub(super) listeners: Vec<Listener>,
     pub(super) accepting: bool,
     pub(super) connections: Slots<ConnectionName, Connection>,
@@ -70,6 +76,10 @@ pub struct Reactor {
     pub(super) stats: Stats,
     pub(super) seldom: Seldom,
     pub(super) stopping: bool,
+    /// It was aborted: nothing may begin any more.
+    pub(super) ended: bool,
+    /// Nothing is read until the layer above has caught up.
+    pub(super) holding: bool,
     pub(super) now: Instant,
     ready: VecDeque<ConnectionKey>,
     pub(super) dirty: Vec<SessionKey>,
@@ -78,22 +88,34 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A reactor without listeners.
+    /// A reactor without listeners, alone in its server.
     pub fn new(options: Options, now: Instant) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (poll, waker) = new_poll()?;
+        Self::with_shards(options, &Arc::new(Shards::new(vec![waker])), 0, poll, now)
+    }
+
+    /// One of the reactors of a server.
+    pub(super) fn with_shards(
+        options: Options,
+        shards: &Arc<Shards>,
+        number: u8,
+        poll: Poll,
+        now: Instant,
+    ) -> io::Result<Self> {
         Ok(Self {
             options,
-            poll,
+            number,
+            shards: Arc::clone(shards),
+            registry: poll.registry().try_clone()?,
+            poll: Some(poll),
             ready_events: Events::with_capacity(EVENTS),
-            waker,
             listeners: Vec::new(),
             accepting: false,
-            connections: Slots::default(),
-            links: Slots::default(),
-            sessions: Slots::default(),
-            sockets: Slots::default(),
-            requests: Slots::default(),
+            connections: Slots::tagged(number),
+            links: Slots::tagged(number),
+            sessions: Slots::tagged(number),
+            sockets: Slots::tagged(number),
+            requests: Slots::tagged(number),
             sids: HashMap::new(),
             names: HashSet::new(),
             names_limit: limits::MAX_NAMESPACES,
@@ -103,6 +125,8 @@ impl Reactor {
             stats: Stats::default(),
             seldom: Seldom::default(),
             stopping: false,
+            ended: false,
+            holding: false,
             now,
             ready: VecDeque::new(),
             dirty: Vec::new(),
@@ -111,32 +135,74 @@ impl Reactor {
         })
     }
 
-    /// Wakes whoever waits for the descriptor.
-    pub fn waker(&self) -> Arc<Waker> {
-        Arc::clone(&self.waker)
+    /// The descriptor that is readable when there is something to do.
+    pub fn descriptor(&self) -> &Registry {
+        &self.registry
     }
 
-    /// The descriptor that is readable when there is something to do.
-    pub fn descriptor(&self) -> &Poll {
-        &self.poll
+    /// The poller, for a thread to wait at; it gives it back with [`Reactor::give_poll`].
+    pub(super) fn take_poll(&mut self) -> Option<Poll> {
+        self.poll.take()
+    }
+
+    /// Takes the poller back.
+    pub(super) fn give_poll(&mut self, poll: Poll) {
+        self.poll = Some(poll);
+        self.holding = false;
     }
 
     /// Reads what has come, and lets the timers that are due have their say.
     pub fn poll(&mut self, now: Instant) {
-        self.now = now;
-        if self.buffer.is_empty() || self.ready_events.capacity() == 0 {
+        let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
+        if events.capacity() == 0 {
+            events = Events::with_capacity(EVENTS);
             self.recover();
         }
-        let waiting: Vec<ConnectionKey> = self.ready.drain(..).collect();
-        for key in waiting {
-            self.visit(key, now);
-        }
+        self.begin_poll(now);
         // All that is readable is read before anyone is declared dead: a stalled loop is our fault.
-        while self.poll_sockets(now) == EVENTS {}
+        loop {
+            let polled = self.poll.as_mut().map(|poll| poll.poll(&mut events, Some(Duration::ZERO)));
+            if !matches!(polled, Some(Ok(()))) || self.handle_ready(&events, now) < EVENTS {
+                break;
+            }
+        }
+        self.ready_events = events;
+        self.end_poll(now);
+    }
+
+    /// The same with events that a thread has waited for.
+    pub(super) fn poll_at(&mut self, poll: &mut Poll, events: &mut Events, now: Instant) {
+        self.begin_poll(now);
+        while self.handle_ready(events, now) == EVENTS {
+            if poll.poll(events, Some(Duration::ZERO)).is_err() {
+                break;
+            }
+        }
+        self.end_poll(now);
+    }
+
+    fn begin_poll(&mut self, now: Instant) {
+        self.now = now;
+        if self.buffer.is_empty() {
+            self.recover();
+        }
+        if !self.holding {
+            let waiting: Vec<ConnectionKey> = self.ready.drain(..).collect();
+            for key in waiting {
+                self.visit(key, now);
+            }
+        }
+    }
+
+    fn end_poll(&mut self, now: Instant) {
+        self.check_limits(now);
+        // Nobody is late while we do not read.
+        if self.holding {
+            return;
+        }
         if self.accepting {
             self.accept_all(now);
         }
-        self.check_limits(now);
         let mut fired = Vec::new();
         self.timers.expire(now, &mut fired);
         for key in fired {
@@ -152,18 +218,15 @@ impl Reactor {
     /// the connections that had no part in it must not suffer for it.
     fn recover(&mut self) {
         self.buffer = vec![0; RECEIVE_BUFFER];
-        self.ready_events = Events::with_capacity(EVENTS);
         self.accepting = true;
         for key in self.connections.keys() {
             self.make_ready(key);
         }
     }
 
-    fn poll_sockets(&mut self, now: Instant) -> usize {
-        let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
-        let polled = self.poll.poll(&mut events, Some(Duration::ZERO));
+    fn handle_ready(&mut self, events: &Events, now: Instant) -> usize {
         let mut count = 0;
-        for event in polled.is_ok().then_some(&events).into_iter().flatten() {
+        for event in events {
             count += 1;
             match event.token() {
                 WAKER => {}
@@ -178,13 +241,14 @@ impl Reactor {
                     if event.is_writable() {
                         self.handle_writable(key, now);
                     }
-                    if event.is_readable() {
+                    if event.is_readable() && self.holding {
+                        self.make_ready(key);
+                    } else if event.is_readable() {
                         self.read_connection(key, now);
                     }
                 }
             }
         }
-        self.ready_events = events;
         count
     }
 
@@ -255,6 +319,7 @@ impl Reactor {
                 self.queue(session, &packet, false);
             }
             Command::RawClose { session } => self.close_session(session, now),
+            Command::Adopt(arrival) => self.adopt(*arrival, now),
             Command::CloseListeners => self.close_listeners(),
             Command::Shutdown => self.shutdown(now),
             Command::Abort => self.abort(now),
@@ -278,7 +343,13 @@ impl Reactor {
 
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || self.accepting || self.sweep.is_under_way() {
+        if self.sweep.is_under_way() {
+            return Some(self.now);
+        }
+        if self.holding {
+            return self.limits_timeout();
+        }
+        if !self.ready.is_empty() || self.accepting {
             return Some(self.now);
         }
         [self.timers.poll_timeout(), self.limits_timeout()].into_iter().flatten().min()
@@ -348,6 +419,13 @@ impl Reactor {
     pub fn request(&self, key: super::keys::RequestKey) -> Option<&ParkedRequest> {
         self.requests.get(key)
     }
+}
+
+/// A poller, and what wakes whoever waits at it.
+pub(super) fn new_poll() -> io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    Ok((poll, waker))
 }
 
 /// A fresh id; None when the system has no randomness to give.

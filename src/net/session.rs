@@ -263,6 +263,7 @@ impl Reactor {
         let Some(entry) = self.sessions.remove(key) else { return };
         self.stats.sessions_closed += 1;
         self.sids.remove(&entry.sid);
+        self.shards.closed(&entry.sid);
         let details = reason.details().map(String::into_boxed_str);
         if is_breach(reason) {
             self.stats.protocol_errors += 1;
@@ -413,7 +414,8 @@ impl Reactor {
                 self.connections.get(connection).is_some_and(unread)
             }
             Carrier::WebSocket(Wire::Link(_)) => false,
-            Carrier::Polling(_) => self.is_behind(),
+            // Its next request may lie at another reactor, which has its turn meanwhile.
+            Carrier::Polling(_) => self.is_behind() || (entry.put_off == 0 && self.shards.are_many()),
         }
     }
 }

@@ -1,7 +1,14 @@
 //! Slots with generations: a key outlives its entry without ever naming the next one.
+//!
+//! The first bits of a generation are the tag of the table, which says whose reactor's it is.
 
 use std::fmt;
 use std::marker::PhantomData;
+
+/// Bits of a generation below the tag.
+const TAG_SHIFT: u32 = 24;
+/// The last generation of a slot, whatever its tag: it is retired then, as no key may come again.
+const LAST_GENERATION: u32 = (1 << TAG_SHIFT) - 1;
 
 /// Names one entry of one [`Slots`]; `T` keeps keys of different tables apart.
 pub struct Key<T> {
@@ -20,6 +27,12 @@ impl<T> Key<T> {
     #[allow(clippy::cast_possible_truncation)] // two halves of one number
     pub fn from_bits(bits: u64) -> Self {
         Self { index: bits as u32, generation: (bits >> 32) as u32, table: PhantomData }
+    }
+
+    /// The tag of the table that it belongs to.
+    #[allow(clippy::cast_possible_truncation)] // what is left is 8 bits
+    pub fn tag(self) -> u8 {
+        (self.generation >> TAG_SHIFT) as u8
     }
 
     /// The place in the table, for side tables that follow it.
@@ -61,26 +74,34 @@ struct Slot<E> {
 pub struct Slots<T, E = T> {
     table: Vec<Slot<E>>,
     free: Vec<u32>,
+    live: usize,
+    tag: u8,
     name: PhantomData<fn() -> T>,
 }
 
 impl<T, E> Default for Slots<T, E> {
     fn default() -> Self {
-        Self { table: Vec::new(), free: Vec::new(), name: PhantomData }
+        Self::tagged(0)
     }
 }
 
 impl<T, E> Slots<T, E> {
+    /// An empty table whose keys bear a tag.
+    pub fn tagged(tag: u8) -> Self {
+        Self { table: Vec::new(), free: Vec::new(), live: 0, tag, name: PhantomData }
+    }
+
     /// Adds an entry made from its own key.
     pub fn insert_with(&mut self, make: impl FnOnce(Key<T>) -> E) -> Key<T> {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.table.push(Slot { generation: 0, entry: None });
+            self.table.push(Slot { generation: u32::from(self.tag) << TAG_SHIFT, entry: None });
             u32::try_from(self.table.len() - 1).unwrap_or(u32::MAX)
         });
         let generation = self.table.get(index as usize).map_or(0, |slot| slot.generation);
         let key = Key { index, generation, table: PhantomData };
         if let Some(slot) = self.table.get_mut(index as usize) {
             slot.entry = Some(make(key));
+            self.live += 1;
         }
         key
     }
@@ -109,14 +130,17 @@ impl<T, E> Slots<T, E> {
             return None;
         }
         let entry = slot.entry.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
+        self.live -= 1;
+        if slot.generation & LAST_GENERATION != LAST_GENERATION {
+            slot.generation += 1;
+            self.free.push(key.index);
+        }
         Some(entry)
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.table.len() - self.free.len()
+        self.live
     }
 
     /// Whether there is none.
@@ -149,6 +173,21 @@ mod tests {
         assert_eq!(first.index(), second.index());
         assert_eq!((slots.get(first), slots.get(second)), (None, Some(&"second")));
         assert_eq!((slots.remove(first), slots.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_used_no_more() {
+        let mut slots: Slots<u32> = Slots::tagged(64);
+        let first = slots.insert(0);
+        slots.table[0].generation |= LAST_GENERATION - 1;
+        let before = Key::from_bits(first.to_bits() | u64::from(LAST_GENERATION - 1) << 32);
+        assert_eq!(slots.remove(before), Some(0));
+        let last = slots.insert(1);
+        assert_eq!((last.index(), last.tag(), slots.len()), (0, 64, 1));
+        assert_eq!(slots.remove(last), Some(1));
+        assert_eq!((slots.get(last), slots.len()), (None, 0));
+        let next = slots.insert(2);
+        assert_eq!((next.index(), next.tag(), slots.len()), (1, 64, 1));
     }
 
     #[test]

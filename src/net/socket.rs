@@ -96,11 +96,11 @@ impl Reactor {
             parked: Some(Vec::new()),
             paused: false,
         });
-        if let Some(entry) = self.sessions.get_mut(session) {
-            entry.sockets.joining(Arc::clone(&namespace), socket);
-        }
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        entry.sockets.joining(Arc::clone(&namespace), socket);
+        let info = Arc::clone(&entry.info);
         let auth = auth.map(|auth| self.batch.store(auth.as_bytes()));
-        self.batch.events.push(Event::Connect { socket, sid, namespace, auth });
+        self.batch.events.push(Event::Connect { socket, sid, namespace, auth, info });
     }
 
     /// The peer broke the protocol of Socket.IO: its connection ends.
@@ -286,7 +286,7 @@ impl Reactor {
 
     /// Ends everything at once.
     pub(super) fn abort(&mut self, now: Instant) {
-        self.stopping = true;
+        (self.stopping, self.ended) = (true, true);
         for session in self.sessions.keys() {
             self.abort_session(session, CloseReason::ForcedClose, now);
         }

@@ -100,6 +100,16 @@ pub const SLICE_SESSIONS: usize = 96;
 pub const SLICE_BYTES: u64 = 1024 * 1024;
 /// Orders of other threads that may be queued before an awaited emit of theirs waits, count.
 pub const INBOX_COMMANDS: usize = 1024;
+/// The same, bytes of packets.
+pub const INBOX_BYTES: usize = 1024 * 1024;
+/// Reactors on threads.
+pub const MAX_IO_THREADS: u8 = 64;
+/// Events that may wait for Python before reactors on threads stop reading: some 20 ms of handlers, count.
+pub const FRONT_EVENTS: usize = 4096;
+/// The same, bytes.
+pub const FRONT_BYTES: usize = 4 * 1024 * 1024;
+/// Events of theirs that Python handles before its loop has its turn, count.
+pub const FRONT_BUDGET: usize = 512;
 
 /// Handlers of one socket that may run at a time.
 pub const MAX_RUNNING_HANDLERS: usize = 100;

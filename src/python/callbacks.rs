@@ -54,7 +54,7 @@ impl Engine {
 
     /// Queues the calls of those who waited for the broadcasts under way, once these have made room.
     pub(super) fn end_sweeps(&self) {
-        if self.core.peek().is_sweep_full() {
+        if self.core.is_sweep_full() {
             return;
         }
         let mut state = self.state();
@@ -65,7 +65,7 @@ impl Engine {
     /// Queues the calls of those who waited until nothing is connected, if that is so.
     pub(super) fn end_idle(&self) {
         let waiting = !self.state().idle.is_empty();
-        if waiting && self.core.peek().is_idle() {
+        if waiting && self.core.is_idle(self.now()) {
             let mut state = self.state();
             let idle = std::mem::take(&mut state.idle);
             state.due.extend(idle.into_iter().map(Due::Call));

@@ -9,6 +9,7 @@ use super::value::{self, PayloadError};
 use crate::net::command::Command;
 use crate::net::event::{Batch, Event, Level, TraceLayer};
 use crate::net::keys::{RequestKey, SocketKey};
+use crate::net::session::HandshakeInfo;
 use crate::proto::sid::Sid;
 use bytes::Bytes;
 use pyo3::intern;
@@ -53,13 +54,10 @@ impl Engine {
             Event::Ack { socket, id, data, attachments } => {
                 Self::dispatch_ack(slf, socket, id, batch.text(&data), &attachments)
             }
-            Event::Connect { socket, sid, namespace, auth } => Self::dispatch_connect(
-                slf,
-                socket,
-                sid,
-                namespace,
-                auth.as_ref().map(|auth| batch.text(auth)),
-            ),
+            Event::Connect { socket, sid, namespace, auth, info } => {
+                let auth = auth.as_ref().map(|auth| batch.text(auth));
+                Self::dispatch_connect(slf, socket, sid, namespace, auth, info)
+            }
             Event::Disconnect { socket, reason, details } => {
                 Self::dispatch_disconnect(slf, socket, reason, details)
             }
@@ -97,6 +95,7 @@ impl Engine {
         sid: Sid,
         namespace: Arc<str>,
         auth: Option<&str>,
+        info: Arc<HandshakeInfo>,
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let auth = match auth.map(|auth| value::read_value(py, auth)).transpose() {
@@ -111,11 +110,6 @@ impl Engine {
             this.core.reactor(now).log_unknown_namespace(&namespace, now);
             return Self::refuse(slf, socket.to_bits(), "Invalid namespace", py.None().bind(py));
         }
-        let info = {
-            let reactor = this.core.peek();
-            let session = reactor.socket(socket).and_then(|entry| reactor.session(entry.session));
-            session.map(|session| Arc::clone(&session.info))
-        };
         let known = Known::new(object.clone_ref(py), namespace, info);
         this.state().sockets.insert(socket, known);
         this.events.call_method1(py, intern!(py, "admit"), (object,)).map(drop)
@@ -189,12 +183,11 @@ impl Engine {
     }
 
     fn dispatch_request(&self, py: Python<'_>, request: RequestKey) -> PyResult<()> {
-        let parked = {
-            let reactor = self.core.peek();
-            let Some(parked) = reactor.request(request) else { return Ok(()) };
-            (parked.head.clone(), reactor.peer_of(parked.wire), reactor.context_of(parked.wire))
-        };
-        let (head, (address, secure), context) = parked;
+        let parked = self.core.look(request.tag(), self.now(), |reactor| {
+            let parked = reactor.request(request)?;
+            Some((parked.head.clone(), reactor.peer_of(parked.wire), reactor.context_of(parked.wire)))
+        });
+        let Some((head, (address, secure), context)) = parked.flatten() else { return Ok(()) };
         let described = super::links::describe(py, &head, &address, secure)?;
         let scope = self.state().scopes.find(py, context.as_ref());
         described.set_item(intern!(py, "scope"), scope)?;

@@ -8,6 +8,7 @@ use super::errors::os_error;
 use super::state::Driver;
 use crate::net::command::Command;
 use crate::net::listener::Listener;
+use crate::proto::limits;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -42,6 +43,7 @@ impl Engine {
             }
             Self::release(slf)?;
         }
+        this.core.start_threads()?;
         core.set_owner();
         let context = PyDict::new(py);
         let copied = py.import(intern!(py, "contextvars"))?.call_method0(intern!(py, "copy_context"))?;
@@ -63,7 +65,12 @@ impl Engine {
     fn detach(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
         let between_turns = this.state().driver.as_ref().is_some_and(|driver| !driver.in_turn);
-        let told = if between_turns { Self::scheduled_turn(slf) } else { Ok(()) };
+        let mut told = if between_turns { Self::scheduled_turn(slf) } else { Ok(()) };
+        if this.core.reactors_of_threads() > 0 && this.core().is_ok() {
+            slf.py().detach(|| this.core.stop_threads());
+            // What the threads had to say last, and what that makes handlers send.
+            told = told.and(if between_turns { Self::scheduled_turn(slf) } else { Ok(()) });
+        }
         Self::release(slf)?;
         told.and(this.call_due(slf.py()))
     }
@@ -80,8 +87,7 @@ impl Engine {
             return Ok(());
         }
         Self::run(slf, || {
-            let turn = this.core.turn(this.now());
-            this.state().add(turn);
+            this.take_turn(this.now());
             Self::run_rounds(slf)
         })
     }
@@ -103,8 +109,9 @@ impl Engine {
             let now = this.now();
             let deadline = this.core.peek().poll_timeout();
             if deadline.is_some_and(|deadline| deadline <= now) {
-                let turn = this.core.turn(now);
-                this.state().add(turn);
+                this.take_turn(now);
+            } else {
+                this.take_batches();
             }
             Self::run_rounds(slf)
         })
@@ -144,13 +151,13 @@ impl Engine {
         let host: IpAddr = host.parse()?;
         let listener = Listener::tcp(SocketAddr::new(host, port), reuse_port).map_err(os_error)?;
         let port = listener.address().map_or(port, |address| address.port());
-        core.peek().add_listener(listener)?;
+        core.add_listener(listener)?;
         Ok((host.to_string(), port))
     }
 
     /// Listens on a Unix socket.
     fn listen_unix(&self, path: PathBuf) -> PyResult<()> {
-        self.core()?.peek().add_listener(Listener::unix(&path).map_err(os_error)?)?;
+        self.core()?.add_listener(Listener::unix(&path).map_err(os_error)?)?;
         Ok(())
     }
 
@@ -249,6 +256,23 @@ impl Engine {
         Ok(())
     }
 
+    fn take_turn(&self, now: Instant) {
+        let turn = self.core.turn(now);
+        self.state().add(turn);
+        self.take_batches();
+    }
+
+    /// Takes what reactors on threads have to say, a budget of events a turn.
+    fn take_batches(&self) {
+        let mut budget = limits::FRONT_BUDGET;
+        while budget > 0
+            && let Some(batch) = self.core.next_batch()
+        {
+            budget = budget.saturating_sub(batch.events.len());
+            self.state().add_batch(batch);
+        }
+    }
+
     fn has_work(&self) -> bool {
         let waits = self.state().has_work();
         waits || self.core.peek().has_work()
@@ -288,7 +312,7 @@ impl Engine {
     fn rearm(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let now = this.now();
-        if this.has_work() {
+        if this.core.rest() || this.has_work() {
             return Self::schedule(slf);
         }
         let Some(deadline) = this.core.poll_timeout() else { return Ok(()) };

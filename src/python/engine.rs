@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 #[pyclass(frozen, weakref, module = "siox._siox")]
 pub(crate) struct Engine {
     /// Outside of turns by [`Engine::core`] only.
-    pub(super) core: Core,
+    pub(super) core: Arc<Core>,
     pub(super) events: Py<PyAny>,
     pub(super) binding: Binding,
     encode: EncodeOptions,
@@ -105,7 +105,7 @@ impl Engine {
         let this = slf.get();
         let core = this.core()?;
         if core.is_owner() {
-            let full = core.reactor(this.now()).send(socket, &packet, volatile);
+            let full = core.send(socket, packet, volatile, this.now());
             Self::schedule(slf)?;
             return Ok(full);
         }
@@ -145,7 +145,8 @@ impl Engine {
         let mut binding = options::read_binding(options)?;
         let encode = EncodeOptions { default: binding.default.take() };
         let start = Instant::now();
-        let core = Core::new(options::read(options)?, start)?;
+        let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
+        let core = Arc::new(Core::with_reactors(options::read(options)?, threads, start)?);
         let (state, moved, abandoned) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
         Ok(Self { core, events, binding, encode, state, start, moved, abandoned })
     }
@@ -172,8 +173,10 @@ impl Engine {
     fn accept(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let core = this.core()?;
-        let entry = core.peek().socket(socket).map(|entry| (entry.namespace.clone(), entry.sid));
-        let Some((namespace, sid)) = entry else { return Ok(()) };
+        let entry = core.look(socket.tag(), this.now(), |reactor| {
+            reactor.socket(socket).map(|entry| (entry.namespace.clone(), entry.sid))
+        });
+        let Some((namespace, sid)) = entry.flatten() else { return Ok(()) };
         core.hub.insert(socket, &namespace, sid);
         let reply = format!("{{\"sid\":\"{sid}\"}}");
         let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, &reply);
@@ -188,8 +191,10 @@ impl Engine {
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let (this, py, socket) = (slf.get(), slf.py(), socket_key(key));
-        let namespace = this.core()?.peek().socket(socket).map(|entry| Arc::clone(&entry.namespace));
-        let Some(namespace) = namespace else { return Ok(()) };
+        let namespace = this.core()?.look(socket.tag(), this.now(), |reactor| {
+            reactor.socket(socket).map(|entry| Arc::clone(&entry.namespace))
+        });
+        let Some(namespace) = namespace.flatten() else { return Ok(()) };
         let error = PyDict::new(py);
         error.set_item(intern!(py, "message"), message)?;
         if !data.is_none() {
@@ -297,20 +302,26 @@ impl Engine {
 
     /// Whether a socket is connected.
     fn connected(&self, key: u64) -> PyResult<bool> {
-        let reactor = self.core()?.peek();
-        Ok(reactor.socket(socket_key(key)).is_some_and(|entry| entry.parked.is_none()))
+        let socket = socket_key(key);
+        let connected = self.core()?.look(socket.tag(), self.now(), |reactor| {
+            reactor.socket(socket).is_some_and(|entry| entry.parked.is_none())
+        });
+        Ok(connected == Some(true))
     }
 
     /// The name of the transport that a socket is on.
     fn transport(&self, key: u64) -> PyResult<&'static str> {
-        let reactor = self.core()?.peek();
-        let session = reactor.socket(socket_key(key)).and_then(|entry| reactor.session(entry.session));
-        Ok(session.map_or("", |session| session.engine.transport().as_str()))
+        let socket = socket_key(key);
+        let transport = self.core()?.look(socket.tag(), self.now(), |reactor| {
+            let session = reactor.socket(socket).and_then(|entry| reactor.session(entry.session))?;
+            Some(session.engine.transport().as_str())
+        });
+        Ok(transport.flatten().unwrap_or_default())
     }
 
     /// The request that opened a socket's session, for later.
     fn request(slf: &Bound<'_, Self>, key: u64) -> Option<Request> {
-        let info = slf.get().state().sockets.get(&socket_key(key)).and_then(|known| known.info.clone())?;
+        let info = slf.get().state().sockets.get(&socket_key(key)).map(|known| Arc::clone(&known.info))?;
         Some(Request::new(slf.clone().unbind(), info))
     }
 
@@ -332,11 +343,21 @@ impl Engine {
     /// The counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        let counters = self.core()?.peek().stats();
+        let counters = self.core()?.stats();
         for (name, count) in counters {
             stats.set_item(PyString::intern(py, name), count)?;
         }
         Ok(stats)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Nobody has the engine any more: its threads let go of the rest when they have ended. A fork has
+        // none, and their wakers are its parent's.
+        if !self.abandoned.load(Ordering::Relaxed) {
+            self.core.end_threads();
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Binding {
     pub(super) max_running_handlers: usize,
     pub(super) max_queued_bytes: usize,
     pub(super) virtual_clock: bool,
+    pub(super) io_threads: u8,
 }
 
 fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
@@ -60,10 +61,12 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
         max_running_handlers: limits::MAX_RUNNING_HANDLERS,
         max_queued_bytes: limits::MAX_QUEUED_BYTES,
         virtual_clock: false,
+        io_threads: 0,
     };
     set(dict, "max_running_handlers", &mut binding.max_running_handlers)?;
     set(dict, "max_queued_bytes", &mut binding.max_queued_bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
+    set(dict, "io_threads", &mut binding.io_threads)?;
     Ok(binding)
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Known {
     pub(super) object: Py<PyAny>,
     pub(super) namespace: Arc<str>,
     /// The request that opened its session.
-    pub(super) info: Option<Arc<HandshakeInfo>>,
+    pub(super) info: Arc<HandshakeInfo>,
     /// Taken out by this side: what it sent before is not delivered any more.
     pub(super) muted: bool,
     /// Handlers that have not ended.
@@ -46,7 +46,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(object: Py<PyAny>, namespace: Arc<str>, info: Option<Arc<HandshakeInfo>>) -> Self {
+    pub(super) fn new(object: Py<PyAny>, namespace: Arc<str>, info: Arc<HandshakeInfo>) -> Self {
         Self {
             object,
             namespace,

@@ -137,7 +137,7 @@ impl Engine {
             }
             return Ok(core.is_behind());
         }
-        let full = core.reactor(now).broadcast(sockets, packet, volatile);
+        let full = core.broadcast(sockets, packet, volatile, now);
         Self::schedule(slf)?;
         Ok(full)
     }

@@ -37,7 +37,7 @@ impl Seen {
     fn new(event: Event, batch: &Batch) -> Self {
         let text = |span| batch.text(span).to_owned();
         match event {
-            Event::Connect { socket, sid, namespace, auth } => {
+            Event::Connect { socket, sid, namespace, auth, .. } => {
                 Self::Connect { socket, sid, namespace: namespace.to_string(), auth: auth.as_ref().map(text) }
             }
             Event::Packet { socket, ack_id, data, attachments } => {
