@@ -52,12 +52,12 @@ pub struct Turn {
 
 impl Core {
     /// A server that nobody drives yet.
-    pub fn new(options: Options, now: Instant) -> io::Result<Self> {
+    pub fn new(options: &Options, now: Instant) -> io::Result<Self> {
         Self::with_reactors(options, 0, now)
     }
 
     /// The same with more reactors than the first, for threads of their own.
-    pub fn with_reactors(options: Options, more: u8, now: Instant) -> io::Result<Self> {
+    pub fn with_reactors(options: &Options, more: u8, now: Instant) -> io::Result<Self> {
         let count = more.min(limits::MAX_IO_THREADS) + 1;
         let (mut polls, mut wakers) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -198,7 +198,8 @@ impl Core {
             Some(_) if owner && number == 0 => self.reactor(now).command(command, now),
             // One wake-up at the flush, unless so much waits that it had better begin.
             Some(inbox) if owner => {
-                if inbox.push_quietly(command) == limits::SWEEP_PACKETS {
+                let waiting = inbox.push_quietly(command);
+                if waiting == limits::SWEEP_PACKETS {
                     inbox.announce();
                 }
             }
@@ -336,12 +337,14 @@ impl Core {
     }
 
     /// The counters of all reactors, summed.
-    pub fn stats(&self) -> Vec<(&'static str, u64)> {
-        let mut sums = self.peek().stats();
-        for (number, _) in self.shards.threaded() {
-            let stats = self.lock(number).map(|reactor| reactor.stats()).unwrap_or_default();
-            for (sum, (_, count)) in sums.iter_mut().zip(stats) {
-                sum.1 += count;
+    pub fn stats(&self, now: Instant) -> Vec<(&'static str, u64)> {
+        let mut sums: Vec<(&'static str, u64)> = Vec::new();
+        for (number, _) in (0..).zip(&self.seats) {
+            let stats = self.look(number, now, Reactor::stats).unwrap_or_default();
+            if sums.is_empty() {
+                sums = stats;
+            } else {
+                sums.iter_mut().zip(stats).for_each(|(sum, (_, count))| sum.1 += count);
             }
         }
         sums
@@ -364,7 +367,7 @@ mod tests {
     use std::time::Duration;
 
     fn core() -> Core {
-        let core = Core::new(Options::default(), Instant::now()).unwrap();
+        let core = Core::new(&Options::default(), Instant::now()).unwrap();
         core.set_owner();
         core
     }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod inbox;
 pub mod keys;
+pub mod lateness;
 pub mod link;
 pub mod listener;
 pub mod log;

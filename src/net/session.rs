@@ -3,7 +3,6 @@
 //! Packets come in through here, whichever driver brought them, and what the machine wants done (control
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
-use super::connection::Connection;
 use super::event::Event;
 use super::flush::Due;
 use super::keys::{SessionKey, SocketKey, Wire};
@@ -11,14 +10,13 @@ use super::link::Context;
 use super::log::LogKind;
 use super::outbox::Outbox;
 use super::polling::post_response;
-use super::reactor::{Reactor, TimerKey};
+use super::reactor::Reactor;
 use super::trace::Flow;
 use crate::proto::engine::{
     CloseCause, CloseReason, Control, Incoming, Packet, Session, SessionEvent, Transmit, TransportFault,
     TransportKind, packet::decode_text,
 };
 use crate::proto::http::Head;
-use crate::proto::limits;
 use crate::proto::sid::Sid;
 use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::ws::close;
@@ -26,9 +24,6 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// So often at the most.
-const MOST_PUT_OFF: u8 = 200;
 
 /// What a person can do about a message that is too large.
 pub(super) const TOO_BIG_HINT: &str = ": raise the option max_http_buffer_size if such messages are expected";
@@ -362,60 +357,6 @@ impl Reactor {
             // Its carrier asks before it feeds; it is woken to ask again.
             Wire::Link(link) if !paused => self.batch.events.push(Event::Ready { link }),
             Wire::Link(_) => {}
-        }
-    }
-
-    pub(super) fn arm_session(&mut self, key: SessionKey) {
-        let Some(entry) = self.sessions.get_mut(key) else { return };
-        // A session that closes waits only to say so, and one that is not read cannot be late.
-        let counts = entry.engine.is_open() && !entry.paused;
-        let sockets = entry.sockets.poll_timeout().filter(|_| counts);
-        let deadlines = [entry.engine.poll_timeout(), sockets];
-        let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
-        if entry.timer.is_none_or(|timer| deadline < timer) {
-            entry.timer = Some(deadline);
-            self.timers.set(deadline, TimerKey::Session(key));
-        }
-    }
-
-    pub(super) fn session_timeout(&mut self, key: SessionKey, now: Instant) {
-        let timer = self.sessions.get(key).and_then(|entry| entry.timer);
-        if timer.is_none_or(|timer| timer > now) {
-            return; // as in `connection_timeout`
-        }
-        if self.has_unread(key) {
-            // What we have not read may be the pong: nobody is dead for our own delay.
-            let again = now + limits::UNREAD_DELAY;
-            self.with_session(key, |entry| (entry.timer, entry.put_off) = (Some(again), entry.put_off + 1));
-            self.timers.set(again, TimerKey::Session(key));
-            return;
-        }
-        let Some(entry) = self.sessions.get_mut(key) else { return };
-        (entry.timer, entry.put_off) = (None, 0);
-        entry.engine.handle_timeout(&self.options.session, now);
-        if entry.engine.is_open()
-            && !entry.paused
-            && let Err(error) = entry.sockets.handle_timeout(now)
-        {
-            self.violation(key, &error, now);
-        }
-        self.settle(key, now);
-    }
-
-    /// What has not been read may be the pong. A flood by others does not put a timeout off for ever.
-    fn has_unread(&self, key: SessionKey) -> bool {
-        let Some(entry) = self.sessions.get(key) else { return false };
-        if entry.put_off >= MOST_PUT_OFF {
-            return false;
-        }
-        match entry.carrier {
-            Carrier::WebSocket(Wire::Stream(connection)) => {
-                let unread = |entry: &Connection| entry.queued && !entry.paused;
-                self.connections.get(connection).is_some_and(unread)
-            }
-            Carrier::WebSocket(Wire::Link(_)) => false,
-            // Its next request may lie at another reactor, which has its turn meanwhile.
-            Carrier::Polling(_) => self.is_behind() || (entry.put_off == 0 && self.shards.are_many()),
         }
     }
 }

@@ -146,7 +146,7 @@ impl Engine {
         let encode = EncodeOptions { default: binding.default.take() };
         let start = Instant::now();
         let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
-        let core = Arc::new(Core::with_reactors(options::read(options)?, threads, start)?);
+        let core = Arc::new(Core::with_reactors(&options::read(options)?, threads, start)?);
         let (state, moved, abandoned) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
         Ok(Self { core, events, binding, encode, state, start, moved, abandoned })
     }
@@ -343,7 +343,7 @@ impl Engine {
     /// The counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        let counters = self.core()?.stats();
+        let counters = self.core()?.stats(self.now());
         for (name, count) in counters {
             stats.set_item(PyString::intern(py, name), count)?;
         }

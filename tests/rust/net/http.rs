@@ -71,7 +71,7 @@ fn a_unix_socket_is_served_like_a_port() {
     let mut server = Server::new();
     let path = std::env::temp_dir().join(format!("siox-{}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    server.core.peek().add_listener(Listener::unix(&path).unwrap()).unwrap();
+    server.core.add_listener(Listener::unix(&path).unwrap()).unwrap();
     let mut client = Client::unix(&path);
     assert_eq!(client.get(&mut server, POLLING).status, 200);
     let answer = client.upgrade(&mut server, WEBSOCKET).text(&mut server);

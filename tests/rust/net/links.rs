@@ -102,7 +102,7 @@ fn hang_up(server: &mut Server, link: LinkKey) {
 }
 
 fn assert_idle(server: &Server) {
-    assert!(server.core.peek().is_idle());
+    assert!(server.core.is_idle(server.now));
 }
 
 #[test]
@@ -326,11 +326,11 @@ fn a_carrier_that_writes_slowly_loses_what_is_volatile_and_is_held_to_the_marks(
     server.settle();
     server.send_volatile(socket, "[\"dropped\"]");
     assert_eq!(server.stat("volatile_dropped"), 1);
-    assert!(!server.core.reactor(server.now).send(socket, &event("[\"x\"]"), false));
+    assert!(!server.core.send(socket, event("[\"x\"]"), false, server.now));
     for _ in 0..5 {
         server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
     }
-    assert!(server.core.reactor(server.now).send(socket, &event("[\"x\"]"), false), "the high-water mark");
+    assert!(server.core.send(socket, event("[\"x\"]"), false, server.now), "the high-water mark");
     server.order(Command::WatchDrain { socket });
     server.run(secs(2));
     assert!(!server.seen.contains(&Seen::Drained(socket)));

@@ -31,7 +31,7 @@ fn pile_up(server: &mut Server, socket: SocketKey, bytes: usize) {
 fn an_emit_says_when_its_outbox_is_at_the_high_water_mark() {
     let mut server = Server::new();
     let (mut client, socket) = slow(&mut server);
-    let full = |server: &mut Server| server.core.reactor(server.now).send(socket, &event("[\"x\"]"), false);
+    let full = |server: &mut Server| server.core.send(socket, event("[\"x\"]"), false, server.now);
     assert!(!full(&mut server));
     server.block(socket);
     pile_up(&mut server, socket, 256 * 1024);
@@ -49,7 +49,7 @@ fn a_burst_that_the_kernel_has_not_refused_yet_is_not_counted() {
     let _client = WebSocket::join(&mut server);
     let socket = server.last_socket();
     let packet = event(&format!("[\"{}\"]", "x".repeat(60_000)));
-    assert!(!server.core.reactor(server.now).send(socket, &packet, false));
+    assert!(!server.core.send(socket, packet.clone(), false, server.now));
     server.order(Command::WatchDrain { socket });
     assert_eq!(drained(&server), 0);
     server.turn();

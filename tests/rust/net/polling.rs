@@ -182,7 +182,7 @@ fn a_payload_that_waits_is_answered_when_its_session_ends() {
     assert_eq!(polling.posts.answer(&mut server).body, "ok");
     assert_eq!((server.stat("sessions"), server.packets().len()), (0, 0));
     drop(polling);
-    server.until("the end", |server| server.core.peek().is_idle().then_some(()));
+    server.until("the end", |server| server.core.is_idle(server.now).then_some(()));
 }
 
 #[test]

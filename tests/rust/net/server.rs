@@ -8,6 +8,7 @@ use siox::net::event::{Batch, Event};
 use siox::net::keys::{LinkKey, RequestKey, SessionKey, SocketKey};
 use siox::net::listener::Listener;
 use siox::net::options::Options;
+use siox::net::reactor::Reactor;
 use siox::proto::sid::Sid;
 use siox::proto::socket::encoded::Encoded;
 use siox::proto::socket::packet::PacketKind;
@@ -77,14 +78,20 @@ impl Server {
 
     /// A server with some options set, listening on a free port of the loopback interface.
     pub(super) fn with(set: impl FnOnce(&mut Options)) -> Self {
+        let more = std::env::var("SIOX_TEST_REACTORS").map_or(0, |more| more.parse().unwrap());
+        Self::sharded(more, set)
+    }
+
+    /// The same with more reactors, which own the listener's connections and have no threads yet.
+    pub(super) fn sharded(more: u8, set: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         set(&mut options);
         let now = Instant::now();
-        let core = Core::new(options, now).unwrap();
+        let core = Core::with_reactors(&options, more, now).unwrap();
         core.set_owner();
         let listener = Listener::tcp((Ipv4Addr::LOCALHOST, 0).into(), false).unwrap();
         let address = listener.address().unwrap();
-        core.peek().add_listener(listener).unwrap();
+        core.add_listener(listener).unwrap();
         let core = Arc::new(core);
         Self { core, now, address, seen: Vec::new(), admits: true, echoes: false }
     }
@@ -93,6 +100,7 @@ impl Server {
     pub(super) fn turn(&mut self) {
         let turn = self.core.turn(self.now);
         self.handle(turn.batch);
+        self.handle_others();
         self.flush();
     }
 
@@ -125,11 +133,28 @@ impl Server {
     pub(super) fn flush(&mut self) {
         loop {
             let batch = self.core.flush(self.now);
-            if batch.events.is_empty() {
+            let quiet = batch.events.is_empty();
+            self.handle(batch);
+            if !self.handle_others() && quiet {
                 return;
             }
+        }
+    }
+
+    /// Handles what other reactors had to say; says whether there was something.
+    fn handle_others(&mut self) -> bool {
+        let mut some = false;
+        while let Some(batch) = self.core.next_batch() {
+            some |= !batch.events.is_empty();
             self.handle(batch);
         }
+        let _ = self.core.rest();
+        some
+    }
+
+    /// Looks something up where a socket lives.
+    fn look<R>(&self, socket: SocketKey, look: impl FnOnce(&Reactor) -> R) -> R {
+        self.core.look(socket.tag(), self.now, look).unwrap()
     }
 
     fn handle(&mut self, mut batch: Batch) {
@@ -169,7 +194,10 @@ impl Server {
     }
 
     pub(super) fn admit(&mut self, socket: SocketKey) {
-        let entry = self.core.peek().socket(socket).map(|entry| (Arc::clone(&entry.namespace), entry.sid));
+        let known = |reactor: &Reactor| {
+            Some((Arc::clone(&reactor.socket(socket)?.namespace), reactor.socket(socket)?.sid))
+        };
+        let entry = self.look(socket, known);
         let Some((namespace, sid)) = entry else { return };
         self.core.hub.insert(socket, &namespace, sid);
         let reply = format!("{{\"sid\":\"{sid}\"}}");
@@ -187,17 +215,22 @@ impl Server {
     }
 
     pub(super) fn stat(&self, name: &str) -> u64 {
-        let stats = self.core.peek().stats();
+        let stats = self.core.stats(self.now);
         stats.iter().find(|(key, _)| *key == name).unwrap_or_else(|| panic!("no counter {name}")).1
     }
 
     /// Bytes of requests and answers that our side holds.
     pub(super) fn buffered(&self) -> usize {
-        self.core.peek().buffered()
+        self.sum(Reactor::buffered)
     }
 
     pub(super) fn timers(&self) -> usize {
-        self.core.peek().timer_count()
+        self.sum(Reactor::timer_count)
+    }
+
+    fn sum(&self, count: impl Fn(&Reactor) -> usize) -> usize {
+        let all = 0..=u8::try_from(self.core.reactors_of_threads()).unwrap();
+        all.filter_map(|number| self.core.look(number, self.now, &count)).sum()
     }
 
     /// Every socket that asked to connect, in order.
@@ -214,7 +247,7 @@ impl Server {
     }
 
     pub(super) fn session_of(&self, socket: SocketKey) -> SessionKey {
-        self.core.peek().socket(socket).expect("the socket is gone").session
+        self.look(socket, |reactor| reactor.socket(socket).expect("the socket is gone").session)
     }
 
     /// The JSON of all events that came.
@@ -250,12 +283,12 @@ impl Server {
     /// Bytes that wait in the outbox behind a socket.
     pub(super) fn pending(&self, socket: SocketKey) -> usize {
         let session = self.session_of(socket);
-        self.core.peek().session(session).unwrap().outbox.pending()
+        self.look(socket, |reactor| reactor.session(session).unwrap().outbox.pending())
     }
 
     pub(super) fn is_blocked(&self, socket: SocketKey) -> bool {
         let session = self.session_of(socket);
-        self.core.peek().session(session).unwrap().outbox.is_blocked()
+        self.look(socket, |reactor| reactor.session(session).unwrap().outbox.is_blocked())
     }
 
     /// Sends events of 64 KiB to a socket until the kernel takes no more. Gives how many.

@@ -10,7 +10,7 @@ fn shut_down(server: &mut Server) {
 }
 
 fn wait_idle(server: &mut Server) {
-    server.until("an idle server", |server| server.core.peek().is_idle().then_some(()));
+    server.until("an idle server", |server| server.core.is_idle(server.now).then_some(()));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_slow_reader_cannot_hold_the_end_up_for_ever() {
     server.block(socket);
     shut_down(&mut server);
     server.run(secs(100));
-    assert!(server.core.peek().is_idle());
+    assert!(server.core.is_idle(server.now));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_abort_ends_everything_at_once() {
     server.order(Command::CloseListeners);
     server.order(Command::Abort);
     server.flush();
-    assert!(server.core.peek().is_idle());
+    assert!(server.core.is_idle(server.now));
     assert_eq!(server.reasons(), ["forced close"; 3]);
     assert_eq!(websocket.frame(&mut server), Frame::Close(None));
     assert_eq!(polling.gets.answer(&mut server).body, "1");
