@@ -186,12 +186,21 @@ impl Reactor {
         if self.buffer.is_empty() {
             self.recover();
         }
-        if !self.holding {
-            let waiting: Vec<ConnectionKey> = self.ready.drain(..).collect();
-            for key in waiting {
-                self.visit(key, now);
-            }
+        let mut waiting = std::mem::take(&mut self.ready);
+        while self.has_room()
+            && let Some(key) = waiting.pop_front()
+        {
+            self.visit(key, now);
         }
+        // They have waited longest.
+        waiting.append(&mut self.ready);
+        self.ready = waiting;
+    }
+
+    /// Whether to read on. A thread does not wait for the layer above before it reads again: what it has
+    /// read goes to the front first, which may be full then.
+    fn has_room(&self) -> bool {
+        !self.holding && (self.number == 0 || self.batch.events.len() < limits::FRONT_EVENTS / 4)
     }
 
     fn end_poll(&mut self, now: Instant) {
@@ -241,10 +250,10 @@ impl Reactor {
                     if event.is_writable() {
                         self.handle_writable(key, now);
                     }
-                    if event.is_readable() && self.holding {
-                        self.make_ready(key);
-                    } else if event.is_readable() {
+                    if event.is_readable() && self.has_room() {
                         self.read_connection(key, now);
+                    } else if event.is_readable() {
+                        self.make_ready(key);
                     }
                 }
             }

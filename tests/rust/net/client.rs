@@ -207,8 +207,13 @@ impl Client {
     }
 
     /// Makes a WebSocket of it.
-    pub(super) fn upgrade(mut self, server: &mut Server, target: &str) -> WebSocket {
-        self.send(request("GET", target, UPGRADE, ""));
+    pub(super) fn upgrade(self, server: &mut Server, target: &str) -> WebSocket {
+        self.upgraded_by(server, request("GET", target, UPGRADE, "").as_bytes())
+    }
+
+    /// The same by a request, and what follows it in one piece.
+    pub(super) fn upgraded_by(mut self, server: &mut Server, bytes: &[u8]) -> WebSocket {
+        self.send(bytes);
         let answer = self.answer(server);
         assert_eq!(answer.status, 101, "{answer:?}");
         assert_eq!(answer.headers("sec-websocket-accept"), ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
@@ -327,6 +332,11 @@ impl WebSocket {
 
     pub(super) fn frame(&mut self, server: &mut Server) -> Frame {
         server.until("a frame", |_| self.take_frame())
+    }
+
+    /// The frame that is there though the server had no turn.
+    pub(super) fn frame_without_turn(&mut self) -> Option<Frame> {
+        self.take_frame()
     }
 
     /// The frame that is there, if one is.
