@@ -147,8 +147,11 @@ class Engine:
         callback: _AckCallback,
         timeout: float | None,
         volatile: bool = False,
-    ) -> bool:
-        """Send an event and hand its acknowledgement to the callback, on the loop's thread."""
+    ) -> tuple[int, bool]:
+        """Send an event and hand its acknowledgement to the callback, on the loop's thread.
+
+        Returns what `cancel_ack` takes, and what `emit` returns.
+        """
     def broadcast(
         self,
         namespace: str,
@@ -171,8 +174,13 @@ class Engine:
         volatile: bool,
         callback: _AckCallback,
         timeout: float,
-    ) -> bool:
-        """Send an event to many and hand all acknowledgements to the callback."""
+    ) -> tuple[int, bool]:
+        """Send an event to many and hand all acknowledgements to the callback.
+
+        Returns what `cancel_ack` takes, and what `broadcast` returns.
+        """
+    def cancel_ack(self, ack_id: int) -> None:
+        """Forget an acknowledgement and its callback: nobody waits for it any more."""
     def acknowledge(self, key: int, ack_id: int, args: tuple[Any, ...]) -> None:
         """Answer an event."""
     def when_drained(self, key: int | None, callback: Callable[[], None]) -> None:

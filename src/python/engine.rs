@@ -24,6 +24,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+/// The id of an acknowledgement that was asked for, and whether the outbox is at the high-water mark.
+pub(super) type Asked = (u64, bool);
+/// Ids begin at 1.
+pub(super) const NOBODY_ASKED: Asked = (0, false);
+
 /// See the module.
 #[pyclass(frozen, weakref, module = "siox._siox")]
 pub(crate) struct Engine {
@@ -227,7 +232,7 @@ impl Engine {
         callback: Py<PyAny>,
         timeout: Option<f64>,
         volatile: bool,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Asked> {
         let (this, socket) = (slf.get(), socket_key(key));
         let namespace = {
             let state = this.state();
@@ -238,15 +243,25 @@ impl Engine {
             // What cannot be encoded is an error though nobody is there to get it.
             this.encode_event("/", None, event, args)?;
             let due = Due::Ack(Callback::One(callback), Some("disconnected"));
-            return Self::call_soon(slf, due).map(|()| false);
+            return Self::call_soon(slf, due).map(|()| NOBODY_ASKED);
         };
         let deadline = timeout.map(|seconds| this.now() + duration(seconds));
         let id = this.core()?.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
         // Before the encoding, which may run Python code that disconnects the socket.
         this.state().callbacks.insert(id, Callback::One(callback));
         match this.encode_event(&namespace, Some(id), event, args) {
-            Ok(packet) => Self::send_packet(slf, socket, packet, volatile),
+            Ok(packet) => Ok((id, Self::send_packet(slf, socket, packet, volatile)?)),
             Err(error) => this.take_back(id, error),
+        }
+    }
+
+    /// Nobody waits for this acknowledgement any more: a late one is ignored.
+    fn cancel_ack(&self, ack_id: u64) {
+        // In a fork whoever waited is gone with the parent's threads, and so is the table.
+        if let Ok(core) = self.core() {
+            core.hub.cancel(ack_id);
+            let callback = self.state().callbacks.remove(&ack_id);
+            drop(callback);
         }
     }
 
@@ -342,10 +357,8 @@ impl Engine {
 
 impl Engine {
     /// The question could not be sent: nobody waits for its answer.
-    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<bool> {
-        self.core.hub.cancel(id);
-        let callback = self.state().callbacks.remove(&id);
-        drop(callback);
+    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<Asked> {
+        self.cancel_ack(id);
         Err(error)
     }
 
