@@ -197,7 +197,7 @@ impl Reactor {
             return;
         };
         if self.sessions.get(session).is_some_and(|entry| entry.outbox.is_blocked()) {
-            self.flush_session(session, now);
+            self.flush_blocked_session(session, now);
         }
     }
 
