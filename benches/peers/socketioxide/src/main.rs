@@ -54,10 +54,8 @@ fn main() -> io::Result<()> {
 }
 
 async fn serve(port: u16) -> io::Result<()> {
-    let (service, io) = SocketIo::builder()
-        .ping_interval(Duration::from_secs(25))
-        .max_buffer_size(MAX_BUFFERED)
-        .build_svc();
+    let (service, io) =
+        SocketIo::builder().ping_interval(Duration::from_secs(25)).max_buffer_size(MAX_BUFFERED).build_svc();
     io.ns("/", async |socket: SocketRef, io: SocketIo| register(&socket, &io));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     writeln!(io::stdout(), "ready")?;
@@ -103,7 +101,9 @@ fn register(socket: &SocketRef, io: &SocketIo) {
     let all = io.clone();
     socket.on(
         "paced",
-        async move |asker: SocketRef, Data((count, rate, payload)): Data<(u64, f64, Value)>, ack: AckSender| {
+        async move |asker: SocketRef,
+                    Data((count, rate, payload)): Data<(u64, f64, Value)>,
+                    ack: AckSender| {
             ack.send(&()).ok();
             let start = Instant::now();
             for index in 0..count {
