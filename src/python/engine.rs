@@ -173,13 +173,17 @@ impl Engine {
         drop(dropped);
     }
 
-    /// Admits a socket.
-    fn accept(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
+    /// Admits a socket, whose namespace has these handlers.
+    #[pyo3(signature = (key, handlers = None))]
+    fn accept(slf: &Bound<'_, Self>, key: u64, handlers: Option<Py<PyDict>>) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let core = this.core()?;
         let entry = core.peek().socket(socket).map(|entry| (entry.namespace.clone(), entry.sid));
         let Some((namespace, sid)) = entry else { return Ok(()) };
         core.hub.insert(socket, &namespace, sid);
+        if let Some(known) = this.state().sockets.get_mut(&socket) {
+            known.handlers = handlers;
+        }
         let reply = format!("{{\"sid\":\"{sid}\"}}");
         let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, &reply);
         Self::submit(slf, Command::Accept { socket, packet })
@@ -269,11 +273,7 @@ impl Engine {
     fn acknowledge(slf: &Bound<'_, Self>, key: u64, ack_id: u64, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let Some(namespace) = this.namespace_of(socket) else { return Ok(()) };
-        let packet = Encoded::build(PacketKind::Ack, &namespace, Some(ack_id), |out, attachments| {
-            value::write_values(args, &this.encode, out, attachments)?;
-            warn_of_many(args.py(), attachments)
-        })?;
-        Self::send_packet(slf, socket, packet, false).map(|_| ())
+        Self::answer(slf, socket, &namespace, ack_id, args)
     }
 
     /// Calls once when an outbox, or the broadcasts under way, have drained.
@@ -360,6 +360,21 @@ impl Engine {
     pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<Asked> {
         self.cancel_ack(id);
         Err(error)
+    }
+
+    pub(super) fn answer(
+        slf: &Bound<'_, Self>,
+        socket: SocketKey,
+        namespace: &str,
+        ack_id: u64,
+        values: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let packet = Encoded::build(PacketKind::Ack, namespace, Some(ack_id), |out, attachments| {
+            value::write_values(values, &this.encode, out, attachments)?;
+            warn_of_many(slf.py(), attachments)
+        })?;
+        Self::send_packet(slf, socket, packet, false).map(drop)
     }
 
     /// What the socket sent before is not delivered any more.
