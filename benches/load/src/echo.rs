@@ -1,0 +1,214 @@
+//! Requests with an acknowledgement: so many at once from each client, the next when one is answered.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::client::{Role, Transport};
+use crate::fault::{Fault, Result};
+use crate::fanout::AT_ONCE;
+use crate::meter::Meter;
+use crate::options::{Mode, Options};
+use crate::outbox::Outbox;
+use crate::packet::Packet;
+use crate::payload::{Check, Payload};
+use crate::process;
+use crate::report::{Latencies, Report};
+use crate::session::{Game, told};
+use crate::swarm::Swarm;
+
+/// How long a turn may wait.
+const TURN: Duration = Duration::from_millis(20);
+
+/// Run one of the modes echo, work and polling.
+pub(crate) fn run(options: &Options) -> Result<Report> {
+    let clients = options.clients();
+    let rss_before = options.pid.map(process::rss).transpose()?;
+    let mut askers = Askers::new(options)?;
+    let mut swarm = Swarm::new(options.port)?;
+    let role = Role { transport: options.transport(), joins: false, slow: false };
+    swarm.open(clients, role, AT_ONCE, &mut askers)?;
+    let rss_after = options.pid.map(process::rss).transpose()?;
+
+    for who in 0..clients {
+        swarm.send(who, |outbox| askers.begin(who, outbox))?;
+    }
+    let warm = Instant::now();
+    while warm.elapsed().as_secs_f64() < options.warmup {
+        swarm.turn(TURN, &mut askers)?;
+    }
+    swarm.begin_counting(0..clients)?;
+    (askers.answers, askers.left) = (0, options.count.unwrap_or(u64::MAX));
+    askers.latencies.clear();
+    let meter = Meter::begin(options.pid)?;
+    while askers.left > 0 && (options.count.is_some() || meter.elapsed().as_secs_f64() < options.seconds) {
+        swarm.turn(TURN, &mut askers)?;
+    }
+    askers.left = 0;
+    while askers.waiting > 0 {
+        swarm.turn(TURN, &mut askers)?;
+    }
+    let measured = meter.end()?;
+    let frames = askers.answers * if askers.payload.attachment().is_some() { 2 } else { 1 };
+    let mut extra = vec![("in_flight", json!(askers.in_flight))];
+    if options.mode == Mode::Work {
+        extra.push(("ms", json!(options.ms)));
+    }
+    Ok(Report {
+        mode: Options::name(&options.mode),
+        transport: Options::name(&options.transport()),
+        clients,
+        payload: Options::name(&options.payload),
+        unit: "requests",
+        count: askers.answers,
+        measured,
+        latencies: Some(askers.latencies),
+        rss_before,
+        rss_after,
+        connections: clients,
+        frames_per_write: (options.transport() != Transport::Polling)
+            .then_some(frames as f64 / swarm.counted(0..clients)? as f64),
+        extra,
+    })
+}
+
+/// One of the requests that a client may have at once.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Its id; the next request of this slot has one that is `in_flight` greater.
+    id: u64,
+    waits: bool,
+    /// Its answer has come, but for the attachment.
+    owed: bool,
+    asked: Instant,
+}
+
+#[derive(Debug)]
+struct Askers {
+    payload: Payload,
+    check: Check,
+    /// What stands before the payload: `["echo",`.
+    head: Vec<u8>,
+    in_flight: usize,
+    slots: Vec<Slot>,
+    /// Requests that may still be begun in place of an answered one.
+    left: u64,
+    waiting: usize,
+    answers: u64,
+    latencies: Latencies,
+    now: Instant,
+}
+
+impl Askers {
+    fn new(options: &Options) -> Result<Self> {
+        let payload = Payload::new(options.payload);
+        let in_flight = options.in_flight.unwrap_or(1).max(1);
+        let now = Instant::now();
+        let head = match options.mode {
+            Mode::Work => format!("[\"work\",{},", options.ms),
+            _ => "[\"echo\",".to_owned(),
+        };
+        let slot = |index| Slot { id: (index % in_flight + in_flight) as u64, waits: false, owed: false, asked: now };
+        Ok(Self {
+            check: Check::new(&payload),
+            payload,
+            head: head.into_bytes(),
+            in_flight,
+            slots: (0..options.clients() * in_flight).map(slot).collect(),
+            left: u64::MAX,
+            waiting: 0,
+            answers: 0,
+            latencies: Latencies::new()?,
+            now,
+        })
+    }
+
+    fn slots(&self, who: usize) -> &[Slot] {
+        self.slots.get(who * self.in_flight..(who + 1) * self.in_flight).unwrap_or_default()
+    }
+
+    fn begin(&mut self, who: usize, outbox: &mut Outbox) {
+        self.now = Instant::now();
+        for slot in who * self.in_flight..(who + 1) * self.in_flight {
+            self.ask(slot, outbox);
+        }
+    }
+
+    fn ask(&mut self, slot: usize, outbox: &mut Outbox) {
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        (slot.waits, slot.asked) = (true, self.now);
+        self.waiting += 1;
+        outbox.event(Some(slot.id), [&self.head, b"", b""], &self.payload);
+    }
+
+    fn answered(&mut self, index: usize, outbox: &mut Outbox) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        (slot.waits, slot.owed) = (false, false);
+        slot.id += self.in_flight as u64;
+        self.latencies.add(self.now.saturating_duration_since(slot.asked));
+        self.answers += 1;
+        self.waiting -= 1;
+        if self.left > 0 {
+            self.left -= 1;
+            self.ask(index, outbox);
+        }
+    }
+
+    /// Where the slot is that an answer belongs to.
+    fn slot(&mut self, who: usize, packet: Packet<'_>) -> Option<(usize, bool)> {
+        let first = who * self.in_flight;
+        match packet {
+            Packet::Ack { id, tail, attachment } => {
+                let index = first + usize::try_from(id).ok()? % self.in_flight;
+                let slot = self.slots.get_mut(index)?;
+                if slot.id != id || !slot.waits || slot.owed || !self.check.tail(tail, attachment) {
+                    return None;
+                }
+                slot.owed = attachment;
+                Some((index, !attachment))
+            }
+            Packet::Attachment(bytes) if self.check.attachment(bytes) => {
+                let index = self.slots(who).iter().position(|slot| slot.owed)?;
+                Some((first + index, true))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Game for Askers {
+    #[inline]
+    fn packet(&mut self, who: usize, packet: Packet<'_>, outbox: &mut Outbox) -> Result<()> {
+        match self.slot(who, packet) {
+            Some((index, true)) => self.answered(index, outbox),
+            Some((_, false)) => {}
+            None => return Err(Fault::at(who, self.expecting(who), told(&packet))),
+        }
+        Ok(())
+    }
+
+    fn expecting(&self, who: usize) -> String {
+        let slots = self.slots(who);
+        if let Some(slot) = slots.iter().find(|slot| slot.owed) {
+            return format!("the attachment of ack {}", slot.id);
+        }
+        let ids: Vec<_> =
+            slots.iter().filter(|slot| slot.waits).map(|slot| slot.id.to_string()).take(10).collect();
+        match ids.as_slice() {
+            [] => "nothing".to_owned(),
+            ids => format!("ack {} with {}", ids.join(" or "), self.check.shown()),
+        }
+    }
+
+    fn progress(&self) -> u64 {
+        self.answers
+    }
+
+    fn last(&self) -> usize {
+        self.slots.iter().position(|slot| slot.waits).map_or(0, |index| index / self.in_flight)
+    }
+
+    fn reading(&mut self) {
+        self.now = Instant::now();
+    }
+}

@@ -1,0 +1,106 @@
+//! WebSocket frames (RFC 6455, section 5), scanned in place and written masked.
+//!
+//! Servers send no fragments unless asked to, so a fragment is a fault here.
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// A whole text message.
+    Text,
+    /// A whole binary message.
+    Binary,
+    /// The end.
+    Close,
+    /// Wants a pong.
+    Ping,
+    /// Answers a ping.
+    Pong,
+}
+
+/// One frame of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) op: Op,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Longer frames are a fault: no server sends one here.
+const MAX_PAYLOAD: u64 = 8 << 20;
+const MASKED: u8 = 0x80;
+/// A fixed key that is not zero, so that servers have to unmask; random ones would only cost us time.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Take the first frame; None while it is not whole. Returns what follows it too.
+pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, &'static str> {
+    let [first, second, rest @ ..] = bytes else { return Ok(None) };
+    let op = match *first {
+        0x81 => Op::Text,
+        0x82 => Op::Binary,
+        0x88 => Op::Close,
+        0x89 => Op::Ping,
+        0x8a => Op::Pong,
+        0x00..=0x02 => return Err("a fragmented message"),
+        _ => return Err("a frame of an unknown kind"),
+    };
+    let (length, rest) = match *second {
+        126 => match rest.split_first_chunk::<2>() {
+            Some((bytes, rest)) => (u64::from(u16::from_be_bytes(*bytes)), rest),
+            None => return Ok(None),
+        },
+        127 => match rest.split_first_chunk::<8>() {
+            Some((bytes, rest)) => (u64::from_be_bytes(*bytes), rest),
+            None => return Ok(None),
+        },
+        MASKED.. => return Err("a masked frame"),
+        short => (u64::from(short), rest),
+    };
+    if length > MAX_PAYLOAD {
+        return Err("a frame of more than 8 MiB");
+    }
+    let Ok(length) = usize::try_from(length) else { return Err("a frame that is too long") };
+    Ok(rest.split_at_checked(length).map(|(payload, rest)| (Frame { op, payload }, rest)))
+}
+
+/// Append a masked frame whose payload is the parts one after the other.
+pub(crate) fn write(op: Op, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let opcode = match op {
+        Op::Text => 0x81,
+        Op::Binary => 0x82,
+        Op::Close => 0x88,
+        Op::Ping => 0x89,
+        Op::Pong => 0x8a,
+    };
+    out.push(opcode);
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..126), _) => out.push(MASKED | short),
+        (_, Ok(medium)) => {
+            out.push(MASKED | 126);
+            out.extend_from_slice(&medium.to_be_bytes());
+        }
+        _ => {
+            out.push(MASKED | 127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&MASK);
+    let start = out.len();
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    if let Some(payload) = out.get_mut(start..) {
+        mask(payload);
+    }
+}
+
+fn mask(payload: &mut [u8]) {
+    let [a, b, c, d] = MASK;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (chunks, rest) = payload.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
+        *byte ^= key;
+    }
+}

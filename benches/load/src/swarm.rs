@@ -1,0 +1,167 @@
+//! All clients on one thread: who is ready is read, what they answer is written.
+
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+
+use crate::client::{Client, Lane, Role, Venue};
+use crate::fault::{Fault, Result};
+use crate::outbox::Outbox;
+use crate::session::Game;
+
+/// One read takes up to this.
+const BUFFER: usize = 256 * 1024;
+/// Slow clients read this much,
+const SIP: usize = 4096;
+/// this often.
+const SIP_EVERY: Duration = Duration::from_millis(50);
+/// How long nothing that counts may come while something is awaited.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The clients.
+#[derive(Debug)]
+pub(crate) struct Swarm {
+    poll: Poll,
+    events: Events,
+    clients: Vec<Client>,
+    buffer: Vec<u8>,
+    venue: Venue,
+    live: usize,
+    /// What the game had counted when it was last looked at, and when that changed.
+    progress: u64,
+    heard: Instant,
+    sipped: Instant,
+    slow: Vec<usize>,
+}
+
+impl Swarm {
+    /// No clients yet.
+    pub(crate) fn new(port: u16) -> Result<Self> {
+        let poll = Poll::new()?;
+        let venue = Venue { port, registry: poll.registry().try_clone()? };
+        let now = Instant::now();
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(1024),
+            clients: Vec::new(),
+            buffer: vec![0; BUFFER],
+            venue,
+            live: 0,
+            progress: 0,
+            heard: now,
+            sipped: now,
+            slow: Vec::new(),
+        })
+    }
+
+    /// How many clients there are.
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Connect so many clients more, at most `at_once` of them at a time, until all are live.
+    pub(crate) fn open(
+        &mut self,
+        count: usize,
+        role: Role,
+        at_once: usize,
+        game: &mut impl Game,
+    ) -> Result<()> {
+        let all = self.clients.len() + count;
+        self.heard = Instant::now();
+        while self.live < all {
+            while self.clients.len() < all && self.clients.len() - self.live < at_once {
+                let who = self.clients.len();
+                self.clients.push(Client::dial(who, role, &self.venue)?);
+                if role.slow {
+                    self.slow.push(who);
+                }
+            }
+            self.turn(Duration::from_millis(100), game)?;
+        }
+        Ok(())
+    }
+
+    /// Let one client say something.
+    pub(crate) fn send(&mut self, who: usize, say: impl FnOnce(&mut Outbox)) -> Result<()> {
+        let Some(client) = self.clients.get_mut(who) else { return Ok(()) };
+        say(&mut client.session.outbox);
+        self.heard = Instant::now();
+        client.flush(&self.venue)
+    }
+
+    /// Wait for at most `timeout`, and handle all that is ready.
+    pub(crate) fn turn(&mut self, timeout: Duration, game: &mut impl Game) -> Result<()> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        for event in &self.events {
+            let (who, lane) = Lane::of(event.token());
+            let Some(client) = self.clients.get_mut(who) else { continue };
+            if client.slow() {
+                continue;
+            }
+            let was_live = client.live();
+            client.ready(lane, &self.venue, &mut self.buffer, game)?;
+            self.live += usize::from(!was_live && client.live());
+        }
+        let progress = game.progress() + self.live as u64;
+        if std::mem::replace(&mut self.progress, progress) != progress {
+            self.heard = Instant::now();
+        } else {
+            self.check_patience(game)?;
+        }
+        if !self.slow.is_empty() && self.sipped.elapsed() >= SIP_EVERY {
+            self.sipped = Instant::now();
+            self.sip(game)?;
+        }
+        Ok(())
+    }
+
+    fn sip(&mut self, game: &mut impl Game) -> Result<()> {
+        for &who in &self.slow {
+            let Some(client) = self.clients.get_mut(who) else { continue };
+            if client.slow() && !client.gone() {
+                let small = self.buffer.get_mut(..SIP).unwrap_or_default();
+                client.ready(Lane::Websocket, &self.venue, small, game)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_patience(&self, game: &impl Game) -> Result<()> {
+        if self.heard.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        let silence = format!("nothing for {} s", PATIENCE.as_secs());
+        match self.clients.iter().position(|client| !client.live() && !client.gone()) {
+            Some(who) => {
+                let awaited = self.clients.get(who).map_or("", |client| client.session.awaited());
+                Err(Fault::at(who, awaited, silence))
+            }
+            None => Err(Fault::at(game.last(), game.expecting(game.last()), silence)),
+        }
+    }
+
+    /// Count segments with data from now on.
+    pub(crate) fn begin_counting(&mut self, clients: std::ops::Range<usize>) -> Result<()> {
+        for client in self.clients.get_mut(clients).unwrap_or_default() {
+            if let Some(link) = client.downstream() {
+                link.begin_counting()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Segments with data that clients got since then.
+    pub(crate) fn counted(&mut self, clients: std::ops::Range<usize>) -> Result<u64> {
+        let mut segments = 0;
+        for client in self.clients.get_mut(clients).unwrap_or_default() {
+            if let Some(link) = client.downstream() {
+                segments += u64::from(link.counted()?);
+            }
+        }
+        Ok(segments)
+    }
+}
