@@ -44,7 +44,9 @@ def version_of(peer: Peer) -> str:
     Raises:
         RuntimeError: it does not say.
     """
-    answer = subprocess.run([*peer.command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run(
+        [*peer.command, "--version"], capture_output=True, text=True, timeout=60, check=False
+    )
     if answer.returncode or not answer.stdout.strip():
         raise RuntimeError(f"{peer.label} does not start: {answer.stderr.strip()[-400:]}")
     return answer.stdout.strip()

@@ -1,4 +1,4 @@
-"""One run of the benches as a file: the machine, the versions, and every report that the load generator gave."""
+"""One run of the benches as a file: the machine, the versions, every report of the load generator."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Results:
         found: dict[int, float] = {}
         for sample in self.samples:
             if sample.row == row and sample.peer == peer:
-                value = pick(sample.report, field or ROW_OF[row].field)
+                value = pick(sample.report, field or ROW_OF[row].figure)
                 if value is not None:
                     found[sample.round] = value
         return found

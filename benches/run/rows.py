@@ -1,8 +1,13 @@
-"""What is measured, row by row: the load, which figure of the generator's report counts, and on which servers."""
+"""What is measured, row by row: the load, which figure of the report counts, and on which servers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from benches.run.peers import PYTHON_SOCKETIO
+
+Load: TypeAlias = Mapping[str, str | float]
+"""Options of the load generator, without the dashes."""
 
 CPU = "cpu_us_per"
 RATE = "per_second"
@@ -23,10 +28,11 @@ class Row:
     Attributes:
         name: in options and in results.
         title: in tables.
-        field: which figure of the report counts; a dot goes into an object.
+        figure: which field of the report counts; a dot goes into an object.
         unit: of that figure.
-        load: what the generator is told.
-        quick: what it is told besides in the short form; the last word on an option counts.
+        mode: the load generator's.
+        load: its options.
+        quick: those that differ in the short form.
         peers: who takes part, in the order of a round.
         rounds: how often each is measured.
         often: those that are measured `often_rounds` times, in turn.
@@ -37,11 +43,12 @@ class Row:
 
     name: str
     title: str
-    field: str
+    figure: str
     unit: str
-    load: tuple[str, ...]
-    quick: tuple[str, ...]
+    mode: str
     peers: tuple[str, ...]
+    load: Load = field(default_factory=dict)
+    quick: Load = field(default_factory=dict)
     rounds: int = 3
     often: tuple[str, ...] = ()
     often_rounds: int = 0
@@ -51,153 +58,194 @@ class Row:
     @property
     def more_is_better(self) -> bool:
         """Whether a greater figure is a better one."""
-        return self.field == RATE
+        return self.figure == RATE
+
+    def arguments(self, *, quick: bool) -> list[str]:
+        """Return the words behind the load generator's name."""
+        options = {**self.load, **(self.quick if quick else {})}
+        flags = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
+        return [self.mode, *flags]
 
 
-def _broadcast(name: str, title: str, *load: str, peers: tuple[str, ...] = ("siox", *OTHERS)) -> Row:
+def _broadcast(
+    name: str,
+    title: str,
+    *,
+    mode: str = "broadcast",
+    load: Load,
+    quick: Load,
+    peers: tuple[str, ...],
+    **more: Any,
+) -> Row:
     return Row(
         name=name,
         title=title,
-        field=CPU,
+        figure=CPU,
         unit="CPU µs per delivery",
-        load=("broadcast", "--clients", "1000", "--seconds", "2", *load),
-        quick=("--clients", "100", "--seconds", "0.3", "--warmup", "0.1", "--burst", "100"),
+        mode=mode,
+        load={"clients": 1000, "seconds": 2, **load},
+        quick={"clients": 100, "seconds": 0.3, "warmup": 0.1, **quick},
         peers=peers,
+        **more,
     )
 
 
-def _echo(name: str, title: str, *load: str, peers: tuple[str, ...], field: str = RATE) -> Row:
+def _echo(
+    name: str,
+    title: str,
+    *,
+    mode: str = "echo",
+    load: Load,
+    quick: Load,
+    peers: tuple[str, ...],
+    figure: str = RATE,
+    rounds: int = 3,
+) -> Row:
     return Row(
         name=name,
         title=title,
-        field=field,
-        unit="requests/s" if field == RATE else "ms, 99th percentile",
-        load=("echo", "--clients", "50", "--seconds", "2", *load),
-        quick=("--seconds", "0.4", "--warmup", "0.1", *(("--audience", "100") if "--audience" in load else ())),
+        figure=figure,
+        unit="requests/s" if figure == RATE else "ms, 99th percentile",
+        mode=mode,
+        load={"clients": 50, "seconds": 2, **load},
+        quick={"seconds": 0.3, "warmup": 0.1, **quick},
         peers=peers,
+        rounds=rounds,
         seconds=4.0,
     )
 
 
 def _work(milliseconds: float) -> Row:
-    return Row(
-        name=f"work-{milliseconds:g}",
-        title=f"Echo with {milliseconds:g} ms of work in the handler, 50 connections, 10 in flight",
-        field=RATE,
-        unit="requests/s",
-        load=("work", "--ms", f"{milliseconds:g}", "--clients", "50", "--in-flight", "10", "--seconds", "2"),
-        quick=("--clients", "5", "--in-flight", "2", "--seconds", "0.2", "--warmup", "0"),
+    return _echo(
+        f"work-{milliseconds:g}",
+        f"Echo with {milliseconds:g} ms of work in the handler, 50 connections, 10 in flight",
+        mode="work",
+        load={"ms": milliseconds, "in-flight": 10},
+        quick={"clients": 5, "in-flight": 2, "seconds": 0.2, "warmup": 0},
         peers=("siox", "node", *PYTHON_SOCKETIO),
         rounds=2,
-        seconds=5.0,
     )
 
 
+def _connect(name: str, title: str, mode: str, clients: int, quick: int, rounds: int) -> Row:
+    return Row(
+        name=name,
+        title=title,
+        figure=RATE,
+        unit="connections/s",
+        mode=mode,
+        load={"clients": clients},
+        quick={"clients": quick},
+        peers=("siox", *OTHERS),
+        rounds=rounds,
+        files=clients + 200,
+    )
+
+
+_BURSTS: Load = {"burst": 100}
 _ECHOING = ("siox", "siox-async", *OTHERS)
-_CONNECTIONS = ("--clients", "500")
+_SOME = ("siox", "socketioxide", "node", "aiohttp")
 
 ROWS = (
-    Row(
-        name="lockstep",
-        title="Broadcast in lockstep to 1,000 clients, 60 B: nothing to coalesce",
-        field=CPU,
-        unit="CPU µs per delivery",
-        load=("lockstep", "--clients", "1000", "--seconds", "2"),
-        quick=("--clients", "100", "--seconds", "0.3", "--warmup", "0.1"),
+    _broadcast(
+        "lockstep",
+        "Broadcast in lockstep to 1,000 clients, 60 B: nothing to coalesce",
+        mode="lockstep",
+        load={},
+        quick={},
         peers=("siox", "bare", *OTHERS),
         often=("siox", "bare"),
         often_rounds=9,
     ),
-    Row(
-        name="paced",
-        title="Broadcast 50 times a second to 1,000 clients, 60 B",
-        field=CPU,
-        unit="CPU µs per delivery",
-        load=("paced", "--rate", "50", "--clients", "1000", "--seconds", "2"),
-        quick=("--clients", "100", "--seconds", "0.3", "--warmup", "0.1"),
+    _broadcast(
+        "paced",
+        "Broadcast 50 times a second to 1,000 clients, 60 B",
+        mode="paced",
+        load={"rate": 50},
+        quick={},
         peers=("siox", "bare", "node"),
     ),
     _broadcast(
-        "flat-60", "Broadcast flat out to 1,000 clients, 60 B", peers=("siox", "bare", "bare-16", *OTHERS)
+        "flat-60",
+        "Broadcast flat out to 1,000 clients, 60 B",
+        load={},
+        quick=_BURSTS,
+        peers=("siox", "bare", "bare-16", *OTHERS),
     ),
     _broadcast(
-        "flat-1k", "Broadcast flat out to 1,000 clients, 1 KB of JSON", "--payload", "1k", "--burst", "200"
+        "flat-1k",
+        "Broadcast flat out to 1,000 clients, 1 KB of JSON",
+        load={"payload": "1k", "burst": 200},
+        quick=_BURSTS,
+        peers=("siox", *OTHERS),
     ),
     _broadcast(
-        "flat-binary", "Broadcast flat out to 1,000 clients, 1 KB binary", "--payload", "bin1k", "--burst", "200"
+        "flat-binary",
+        "Broadcast flat out to 1,000 clients, 1 KB binary",
+        load={"payload": "bin1k", "burst": 200},
+        quick=_BURSTS,
+        peers=("siox", *OTHERS),
     ),
-    Row(
-        name="slow",
-        title="Broadcast flat out to 1,000 clients of which 100 hardly read, 60 B",
-        field=CPU,
-        unit="CPU µs per delivery",
-        load=("slow", "--clients", "1000", "--slow", "100", "--seconds", "2"),
-        quick=("--clients", "100", "--slow", "10", "--seconds", "0.3", "--warmup", "0.1", "--burst", "100"),
-        peers=("siox", "socketioxide", "node", "aiohttp"),
+    _broadcast(
+        "slow",
+        "Broadcast flat out to 1,000 clients of which 100 hardly read, 60 B",
+        mode="slow",
+        load={"slow": 100},
+        quick={"slow": 10, **_BURSTS},
+        peers=_SOME,
         rounds=2,
     ),
-    _echo("echo-1", "Echo with ack, 50 connections, 1 in flight", "--in-flight", "1", peers=("bare", *_ECHOING)),
-    _echo("echo-10", "Echo with ack, 50 connections, 10 in flight", "--in-flight", "10", peers=("bare", *_ECHOING)),
+    _echo(
+        "echo-1",
+        "Echo with ack, 50 connections, 1 in flight",
+        load={"in-flight": 1},
+        quick={},
+        peers=("bare", *_ECHOING),
+    ),
+    _echo(
+        "echo-10",
+        "Echo with ack, 50 connections, 10 in flight",
+        load={"in-flight": 10},
+        quick={},
+        peers=("bare", *_ECHOING),
+    ),
     _echo(
         "echo-alone",
         "Echo's 99th percentile, 5 connections, nothing else going on",
-        "--clients",
-        "5",
-        peers=("siox", "socketioxide", "node", "aiohttp"),
-        field=P99,
+        load={"clients": 5},
+        quick={},
+        peers=_SOME,
+        figure=P99,
     ),
     _echo(
         "echo-beside",
         "Echo's 99th percentile beside 50 broadcasts a second to 1,000 clients",
-        "--clients",
-        "5",
-        "--audience",
-        "1000",
-        "--rate",
-        "50",
-        peers=("siox", "socketioxide", "node", "aiohttp"),
-        field=P99,
+        load={"clients": 5, "audience": 1000, "rate": 50},
+        quick={"audience": 100},
+        peers=_SOME,
+        figure=P99,
     ),
     Row(
         name="idle",
         title="Memory of an idle websocket connection, at 10,000",
-        field=MEMORY,
+        figure=MEMORY,
         unit="bytes per connection",
-        load=("idle", "--clients", "10000", "--seconds", "1"),
-        quick=(*_CONNECTIONS, "--seconds", "0.2"),
+        mode="idle",
+        load={"clients": 10_000, "seconds": 1},
+        quick={"clients": 500, "seconds": 0.2},
         peers=("siox", "siox-closures", "bare", *OTHERS),
         rounds=1,
-        files=10_100,
+        files=10_200,
         seconds=12.0,
     ),
-    Row(
-        name="connect",
-        title="Connections that join the namespace, websocket only",
-        field=RATE,
-        unit="connections/s",
-        load=("connect", "--clients", "5000"),
-        quick=_CONNECTIONS,
-        peers=("siox", *OTHERS),
-        files=5_100,
-    ),
-    Row(
-        name="upgrade",
-        title="Connections that begin with polling and upgrade",
-        field=RATE,
-        unit="connections/s",
-        load=("upgrade", "--clients", "2000"),
-        quick=("--clients", "100"),
-        peers=("siox", *OTHERS),
-        rounds=2,
-        files=5_100,
-    ),
-    Row(
-        name="polling",
-        title="Echo with ack over long polling, 50 connections, 1 in flight",
-        field=RATE,
-        unit="requests/s",
-        load=("polling", "--clients", "50", "--in-flight", "1", "--seconds", "2"),
-        quick=("--clients", "10", "--seconds", "0.3", "--warmup", "0.1"),
+    _connect("connect", "Connections that join the namespace, websocket only", "connect", 5000, 500, 3),
+    _connect("upgrade", "Connections that begin with polling and upgrade", "upgrade", 2000, 100, 2),
+    _echo(
+        "polling",
+        "Echo with ack over long polling, 50 connections, 1 in flight",
+        mode="polling",
+        load={"in-flight": 1},
+        quick={"clients": 10},
         peers=("siox", *OTHERS),
         rounds=2,
     ),

@@ -95,8 +95,10 @@ def measure(step: Step, *, quick: bool) -> dict[str, Any]:
     """
     _, load_cores = machine.cores()
     with serving(step.peer) as (port, pid):
-        command = [str(binary("siox-load")), *step.row.load, *(step.row.quick if quick else ())]
-        process = _start([*command, "--port", str(port), "--pid", str(pid), "--json"], load_cores, subprocess.PIPE)
+        command = [str(binary("siox-load")), *step.row.arguments(quick=quick)]
+        process = _start(
+            [*command, "--port", str(port), "--pid", str(pid), "--json"], load_cores, subprocess.PIPE
+        )
         try:
             output, complaint = process.communicate(timeout=LOAD_SECONDS)
         except subprocess.TimeoutExpired as error:

@@ -1,6 +1,6 @@
 """The benches' application on python-socketio; `serve.py` puts it on a server.
 
-Handlers are coroutines and `emit` is awaited, as its documentation has it; it encodes a packet once for a whole room.
+Handlers are coroutines and `emit` is awaited, as its documentation has it; it encodes once for a room.
 """
 
 import asyncio
