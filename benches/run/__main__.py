@@ -21,8 +21,8 @@ from benches.run.peers import PEER_OF
 from benches.run.places import RESULTS
 from benches.run.readme import renew
 from benches.run.results import Results
-from benches.run.rows import QUICK_PEERS, ROW_OF, ROWS, Row
-from benches.run.table import row_table, show
+from benches.run.rows import ROW_OF, ROWS, Row
+from benches.run.table import conclude, introduce, row_table, show
 
 COLUMNS = 132
 """Of a terminal that does not say how wide it is."""
@@ -56,18 +56,20 @@ def main(
     if only_show or charts or readme:
         _reuse(path, console, only_show=only_show, charts=charts, readme=readme)
         return
-    its_peers = _chosen(peers, list(PEER_OF), "server") or (list(QUICK_PEERS) if quick else list(PEER_OF))
+    its_peers = _chosen(peers, list(PEER_OF), "server") or None
     its_rows = [ROW_OF[row] for row in _chosen(rows, list(ROW_OF), "row")] or list(ROWS)
     results = _run(console, its_rows, its_peers, quick=quick, rounds=rounds)
     results.write(path)
     drawn = draw(results, path)
-    show(results, console)
+    conclude(results, console)
     console.print(f"{path.name} and {len(drawn)} charts are in {path.parent}", style="dim")
     if results.failures:
         sys.exit(1)
 
 
-def _run(console: Console, rows: list[Row], peers: list[str], *, quick: bool, rounds: int | None) -> Results:
+def _run(
+    console: Console, rows: list[Row], peers: list[str] | None, *, quick: bool, rounds: int | None
+) -> Results:
     started = time.strftime("%Y-%m-%d %H:%M")
     skipped = {} if quick else session.too_many_files(rows, machine.raise_open_files())
     if quick:
@@ -83,6 +85,7 @@ def _run(console: Console, rows: list[Row], peers: list[str], *, quick: bool, ro
         results.versions = {peer.name: machine.version_of(peer) for peer in used}
     except (building.BuildError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
+    introduce(results, console)
     _measure(console, steps, results)
     return results
 
@@ -118,6 +121,7 @@ def _measure(console: Console, steps: list[session.Step], results: Results) -> N
 
         session.run(steps, results, announce)
         progress.advance(bar)
+    console.print(row_table(results, steps[-1].row))
 
 
 def _reuse(path: Path, console: Console, *, only_show: bool, charts: bool, readme: bool) -> None:

@@ -1,4 +1,4 @@
-"""The charts of a run, as SVG: what deliveries, echoes and connections cost, and gain against handler cost."""
+"""The charts of a run, as SVG: cost of deliveries, echoes, connections, and gain against handler cost."""
 
 from collections.abc import Sequence
 from pathlib import Path

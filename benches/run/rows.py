@@ -15,8 +15,6 @@ P99 = "latency_ms.p99"
 MEMORY = "bytes_per_connection"
 
 OTHERS = ("socketioxide", "node", *PYTHON_SOCKETIO)
-QUICK_PEERS = ("siox", "bare", "node", "aiohttp")
-"""In the short form others are left out: they take a build or a minute of their own."""
 HANDLER_COSTS = (0.0, 0.1, 1.0, 10.0)
 """Milliseconds of work in the handler."""
 
@@ -34,6 +32,7 @@ class Row:
         load: its options.
         quick: those that differ in the short form.
         peers: who takes part, in the order of a round.
+        quick_peers: who of them does in the short form.
         rounds: how often each is measured.
         often: those that are measured `often_rounds` times, in turn.
         often_rounds: see there.
@@ -47,6 +46,7 @@ class Row:
     unit: str
     mode: str
     peers: tuple[str, ...]
+    quick_peers: tuple[str, ...] = ("siox",)
     load: Load = field(default_factory=dict)
     quick: Load = field(default_factory=dict)
     rounds: int = 3
@@ -99,7 +99,7 @@ def _echo(
     quick: Load,
     peers: tuple[str, ...],
     figure: str = RATE,
-    rounds: int = 3,
+    **more: Any,
 ) -> Row:
     return Row(
         name=name,
@@ -110,8 +110,8 @@ def _echo(
         load={"clients": 50, "seconds": 2, **load},
         quick={"seconds": 0.3, "warmup": 0.1, **quick},
         peers=peers,
-        rounds=rounds,
         seconds=4.0,
+        **more,
     )
 
 
@@ -123,6 +123,7 @@ def _work(milliseconds: float) -> Row:
         load={"ms": milliseconds, "in-flight": 10},
         quick={"clients": 5, "in-flight": 2, "seconds": 0.2, "warmup": 0},
         peers=("siox", "node", *PYTHON_SOCKETIO),
+        quick_peers=("siox", "node", "aiohttp") if milliseconds == 0.1 else ("siox",),
         rounds=2,
     )
 
@@ -154,6 +155,7 @@ ROWS = (
         load={},
         quick={},
         peers=("siox", "bare", *OTHERS),
+        quick_peers=("siox", "bare"),
         often=("siox", "bare"),
         often_rounds=9,
     ),
@@ -171,6 +173,7 @@ ROWS = (
         load={},
         quick=_BURSTS,
         peers=("siox", "bare", "bare-16", *OTHERS),
+        quick_peers=("siox", "bare-16", "node", *PYTHON_SOCKETIO),
     ),
     _broadcast(
         "flat-1k",
@@ -208,6 +211,7 @@ ROWS = (
         load={"in-flight": 10},
         quick={},
         peers=("bare", *_ECHOING),
+        quick_peers=("bare", "siox", "siox-async", "node", "aiohttp"),
     ),
     _echo(
         "echo-alone",
@@ -234,6 +238,7 @@ ROWS = (
         load={"clients": 10_000, "seconds": 1},
         quick={"clients": 500, "seconds": 0.2},
         peers=("siox", "siox-closures", "bare", *OTHERS),
+        quick_peers=("siox", "siox-closures", "node"),
         rounds=1,
         files=10_200,
         seconds=12.0,
@@ -247,6 +252,7 @@ ROWS = (
         load={"in-flight": 1},
         quick={"clients": 10},
         peers=("siox", *OTHERS),
+        quick_peers=("siox", "node", "aiohttp"),
         rounds=2,
     ),
     *(_work(milliseconds) for milliseconds in HANDLER_COSTS),

@@ -38,22 +38,24 @@ class Step:
     round: int
 
 
-def plan(rows: Sequence[Row], peers: Sequence[str], *, quick: bool, rounds: int | None = None) -> list[Step]:
+def plan(
+    rows: Sequence[Row], peers: Sequence[str] | None, *, quick: bool, rounds: int | None = None
+) -> list[Step]:
     """Return the measurements in their order: all servers once, then all again.
 
     Args:
         rows: what is measured.
-        peers: which servers may take part.
-        quick: one round only.
+        peers: which servers may take part; None: those that belong there.
+        quick: the short form, one round.
         rounds: instead of each row's own number.
     """
     steps: list[Step] = []
     for row in rows:
-        most = max(row.rounds, row.often_rounds)
-        for number in range(1 if quick else rounds or most):
+        chosen = (row.quick_peers if quick else row.peers) if peers is None else peers
+        for number in range(rounds or (1 if quick else max(row.rounds, row.often_rounds))):
             for name in row.peers:
                 its_rounds = rounds or (row.often_rounds if name in row.often else row.rounds)
-                if name in peers and (quick or number < its_rounds):
+                if name in chosen and number < its_rounds:
                     steps.append(Step(row=row, peer=PEER_OF[name], round=number))
     return steps
 

@@ -14,6 +14,8 @@ from benches.run.targets import Verdict, judge
 
 BUSY = 0.95
 """Part of its core above which the load generator may have been the limit, of rates."""
+BUSY_MACHINE = 0.5
+"""Load average above which somebody else was at work before."""
 
 
 def row_table(results: Results, row: Row) -> Table:
@@ -66,26 +68,39 @@ def limit(verdict: Verdict) -> str:
     return "≥ " + _with_unit(target.at_least or 0.0, target.unit)
 
 
-def show(results: Results, console: Console) -> None:
-    """Print everything: the machine, the rows, what was left out, the targets."""
+def introduce(results: Results, console: Console) -> None:
+    """Print the machine and the versions."""
     machine = results.machine
     console.print(
         f"[bold]{machine['cpu']}[/], {machine['cores']} cores, Linux {machine['kernel']}, {results.started}"
     )
-    console.print(f"{machine['pinned']}; load before the run {machine['load_before']}", style="dim")
-    for line in results.versions.values():
-        console.print(f"  {line}", style="dim", highlight=False)
+    console.print(f"{machine['pinned']}; Python {machine['python']}", style="dim")
+    for line in dict.fromkeys(results.versions.values()):
+        console.print(f"  {line}", style="dim", highlight=False, soft_wrap=True)
+    if float(machine["load_before"]) > BUSY_MACHINE:
+        console.print(f"The machine was not idle before: load {machine['load_before']}.", style="yellow")
+
+
+def conclude(results: Results, console: Console) -> None:
+    """Print what was left out and what failed, and the targets."""
+    for name, why in results.skipped.items():
+        console.print(f"[yellow]left out[/] {name}: {why}")
+    for failure in results.failures:
+        console.print(f"[red]failed[/] {failure}", highlight=False, soft_wrap=True)
+    if results.quick:
+        console.print("The short form shows that everything works. Its figures say nothing.", style="yellow")
+    else:
+        console.print(target_table(judge(results)))
+
+
+def show(results: Results, console: Console) -> None:
+    """Print everything."""
+    introduce(results, console)
     for name in results.rows():
         console.print()
         console.print(row_table(results, ROW_OF[name]))
     console.print()
-    for name, why in results.skipped.items():
-        console.print(f"[yellow]left out[/] {name}: {why}")
-    for failure in results.failures:
-        console.print(f"[red]failed[/] {failure}", highlight=False)
-    console.print(target_table(judge(results)))
-    if results.quick:
-        console.print("The short form shows that everything works. Its figures say nothing.", style="yellow")
+    conclude(results, console)
 
 
 def _verdict(verdict: Verdict) -> Text:
@@ -95,6 +110,8 @@ def _verdict(verdict: Verdict) -> Text:
 
 
 def _with_unit(value: float, unit: str) -> str:
+    if unit == "x":
+        return f"{value:.4g} x"
     return f"{rounded(value)} {unit}" if unit != "/s" else f"{rounded(value)}/s"
 
 
