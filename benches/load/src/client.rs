@@ -1,5 +1,7 @@
 //! One client and its connections: a websocket, or two for polling, or first these and then that.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
 use mio::{Registry, Token};
@@ -73,6 +75,7 @@ const SLOW_BUFFER: usize = 4096;
 pub(crate) struct Client {
     pub(crate) session: Session,
     who: usize,
+    began: Instant,
     role: Role,
     websocket: Option<Link>,
     poll: Option<Link>,
@@ -93,6 +96,7 @@ impl Client {
         let mut client = Self {
             session: Session::new(who, role.joins, wire),
             who,
+            began: Instant::now(),
             role,
             websocket: None,
             poll: None,
@@ -122,6 +126,11 @@ impl Client {
     /// Joined, and on its transport for good.
     pub(crate) fn live(&self) -> bool {
         self.session.live() && (self.upgraded || self.role.transport == Transport::Polling)
+    }
+
+    /// Since it began to connect.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Reads little and seldom, once it is live.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::{Role, Transport};
+use crate::fanout::{AT_ONCE, ask_paced, whole};
 use crate::fault::{Fault, Result};
-use crate::fanout::AT_ONCE;
-use crate::meter::Meter;
+use crate::listeners::Listeners;
+use crate::meter::{Measured, Meter};
 use crate::options::{Mode, Options};
 use crate::outbox::Outbox;
 use crate::packet::Packet;
@@ -24,33 +25,23 @@ const TURN: Duration = Duration::from_millis(20);
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let clients = options.clients();
     let rss_before = options.pid.map(process::rss).transpose()?;
-    let mut askers = Askers::new(options)?;
     let mut swarm = Swarm::new(options.port)?;
+    let mut round = Round { askers: Askers::new(options)?, audience: None };
     let role = Role { transport: options.transport(), joins: false, slow: false };
-    swarm.open(clients, role, AT_ONCE, &mut askers)?;
+    swarm.open(clients, role, AT_ONCE, &mut round)?;
     let rss_after = options.pid.map(process::rss).transpose()?;
-
-    for who in 0..clients {
-        swarm.send(who, |outbox| askers.begin(who, outbox))?;
+    if options.audience > 0 {
+        round.seat_audience(options, &mut swarm)?;
     }
-    let warm = Instant::now();
-    while warm.elapsed().as_secs_f64() < options.warmup {
-        swarm.turn(TURN, &mut askers)?;
-    }
-    swarm.begin_counting(0..clients)?;
-    (askers.answers, askers.left) = (0, options.count.unwrap_or(u64::MAX));
-    askers.latencies.clear();
-    let meter = Meter::begin(options.pid)?;
-    while askers.left > 0 && (options.count.is_some() || meter.elapsed().as_secs_f64() < options.seconds) {
-        swarm.turn(TURN, &mut askers)?;
-    }
-    askers.left = 0;
-    while askers.waiting > 0 {
-        swarm.turn(TURN, &mut askers)?;
-    }
-    let measured = meter.end()?;
+    let measured = round.play(options, &mut swarm)?;
+    let Round { askers, audience } = round;
     let frames = askers.answers * if askers.payload.attachment().is_some() { 2 } else { 1 };
     let mut extra = vec![("in_flight", json!(askers.in_flight))];
+    if let Some(audience) = audience {
+        extra.push(("audience", json!(options.audience)));
+        extra.push(("rate", json!(options.rate)));
+        extra.push(("deliveries", json!(audience.deliveries)));
+    }
     if options.mode == Mode::Work {
         extra.push(("ms", json!(options.ms)));
     }
@@ -72,6 +63,92 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     })
 }
 
+/// Those who ask, and those who get broadcasts meanwhile.
+#[derive(Debug)]
+struct Round {
+    askers: Askers,
+    audience: Option<Listeners>,
+}
+
+impl Round {
+    fn seat_audience(&mut self, options: &Options, swarm: &mut Swarm) -> Result<()> {
+        let payload = &self.askers.payload;
+        self.audience = Some(Listeners::new(payload, options.clients(), options.audience, 0)?);
+        let role = Role { transport: Transport::Websocket, joins: true, slow: false };
+        swarm.open(options.audience, role, AT_ONCE, self)?;
+        swarm.open(1, Role { joins: false, ..role }, 1, self)
+    }
+
+    fn play(&mut self, options: &Options, swarm: &mut Swarm) -> Result<Measured> {
+        let clients = options.clients();
+        if let Some(audience) = &mut self.audience {
+            let count = whole((options.warmup + options.seconds) * options.rate as f64).max(1);
+            audience.expect_series(count);
+            let payload = &self.askers.payload;
+            let rate = options.rate.max(1);
+            swarm.send(audience.control(), |outbox| ask_paced(count, rate, payload, outbox))?;
+        }
+        for who in 0..clients {
+            swarm.send(who, |outbox| self.askers.begin(who, outbox))?;
+        }
+        let warm = Instant::now();
+        while warm.elapsed().as_secs_f64() < options.warmup {
+            swarm.turn(TURN, self)?;
+        }
+        swarm.begin_counting(0..clients)?;
+        self.askers.measure(options.count);
+        let meter = Meter::begin(options.pid)?;
+        while self.askers.left > 0
+            && (options.count.is_some() || meter.elapsed().as_secs_f64() < options.seconds)
+        {
+            swarm.turn(TURN, self)?;
+        }
+        self.askers.left = 0;
+        while self.askers.waiting > 0 {
+            swarm.turn(TURN, self)?;
+        }
+        let measured = meter.end()?;
+        while self.audience.as_ref().is_some_and(|audience| !audience.all_done()) {
+            swarm.turn(TURN, self)?;
+        }
+        Ok(measured)
+    }
+
+    /// The listeners, if a client is one of them.
+    fn of(&self, who: usize) -> Option<&Listeners> {
+        self.audience.as_ref().filter(|_| who >= self.askers.clients)
+    }
+}
+
+impl Game for Round {
+    #[inline]
+    fn packet(&mut self, who: usize, packet: Packet<'_>, outbox: &mut Outbox) -> Result<()> {
+        match &mut self.audience {
+            Some(audience) if who >= self.askers.clients => audience.packet(who, packet, outbox),
+            _ => self.askers.packet(who, packet, outbox),
+        }
+    }
+
+    fn expecting(&self, who: usize) -> String {
+        self.of(who).map_or_else(|| self.askers.expecting(who), |audience| audience.expecting(who))
+    }
+
+    fn progress(&self) -> u64 {
+        self.askers.answers + self.audience.as_ref().map_or(0, Game::progress)
+    }
+
+    fn last(&self) -> usize {
+        match &self.audience {
+            Some(audience) if self.askers.waiting == 0 => audience.last(),
+            _ => self.askers.last(),
+        }
+    }
+
+    fn reading(&mut self) {
+        self.askers.now = Instant::now();
+    }
+}
+
 /// One of the requests that a client may have at once.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -89,6 +166,7 @@ struct Askers {
     check: Check,
     /// What stands before the payload: `["echo",`.
     head: Vec<u8>,
+    clients: usize,
     in_flight: usize,
     slots: Vec<Slot>,
     /// Requests that may still be begun in place of an answered one.
@@ -108,11 +186,17 @@ impl Askers {
             Mode::Work => format!("[\"work\",{},", options.ms),
             _ => "[\"echo\",".to_owned(),
         };
-        let slot = |index| Slot { id: (index % in_flight + in_flight) as u64, waits: false, owed: false, asked: now };
+        let slot = |index| Slot {
+            id: (index % in_flight + in_flight) as u64,
+            waits: false,
+            owed: false,
+            asked: now,
+        };
         Ok(Self {
             check: Check::new(&payload),
             payload,
             head: head.into_bytes(),
+            clients: options.clients(),
             in_flight,
             slots: (0..options.clients() * in_flight).map(slot).collect(),
             left: u64::MAX,
@@ -121,6 +205,12 @@ impl Askers {
             latencies: Latencies::new()?,
             now,
         })
+    }
+
+    /// Forget the warm-up; at most so many requests more.
+    fn measure(&mut self, count: Option<u64>) {
+        (self.answers, self.left) = (0, count.unwrap_or(u64::MAX));
+        self.latencies.clear();
     }
 
     fn slots(&self, who: usize) -> &[Slot] {
@@ -176,7 +266,7 @@ impl Askers {
     }
 }
 
-impl Game for Askers {
+impl Askers {
     #[inline]
     fn packet(&mut self, who: usize, packet: Packet<'_>, outbox: &mut Outbox) -> Result<()> {
         match self.slot(who, packet) {
@@ -200,15 +290,7 @@ impl Game for Askers {
         }
     }
 
-    fn progress(&self) -> u64 {
-        self.answers
-    }
-
     fn last(&self) -> usize {
         self.slots.iter().position(|slot| slot.waits).map_or(0, |index| index / self.in_flight)
-    }
-
-    fn reading(&mut self) {
-        self.now = Instant::now();
     }
 }

@@ -82,9 +82,7 @@ pub(crate) fn response(bytes: &[u8]) -> Result<Option<(Response, &[u8])>, String
             .and_then(|value| value.trim().parse().ok())
             .ok_or("a bad Content-Length")?,
     };
-    Ok(after
-        .split_at_checked(length)
-        .map(|(body, rest)| (Response { status, body: body.to_vec() }, rest)))
+    Ok(after.split_at_checked(length).map(|(body, rest)| (Response { status, body: body.to_vec() }, rest)))
 }
 
 fn header<'a>(head: &httparse::Response<'_, 'a>, name: &str) -> Option<&'a [u8]> {

@@ -48,7 +48,8 @@ impl Link {
             socket.set_recv_buffer_size(bytes)?;
         }
         if let Ok(source @ 1..=250) = u8::try_from(number / PER_SOURCE) {
-            socket.bind(&SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 1 + source), 0)).into())?;
+            socket
+                .bind(&SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 1 + source), 0)).into())?;
         }
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).into()) {
@@ -96,9 +97,7 @@ impl Link {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
                 Ok(Got::Nothing)
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                Ok(Got::Bytes { count: 0, more: true })
-            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Got::Bytes { count: 0, more: true }),
             Err(error) => Err(error),
         }
     }

@@ -4,6 +4,7 @@
 //! mode (`listeners`, `echo`, `crowd`) checks what comes then. No JSON is parsed while anything is measured.
 
 mod client;
+mod crowd;
 mod echo;
 mod fanout;
 mod fault;
@@ -51,6 +52,6 @@ fn run(options: &Options) -> Result<Report> {
     match options.mode {
         Mode::Broadcast | Mode::Paced | Mode::Lockstep | Mode::Slow => fanout::run(options),
         Mode::Echo | Mode::Work | Mode::Polling => echo::run(options),
-        Mode::Idle | Mode::Connect | Mode::Upgrade => Err(fault::Fault::new("not yet")),
+        Mode::Idle | Mode::Connect | Mode::Upgrade => crowd::run(options),
     }
 }

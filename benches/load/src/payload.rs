@@ -71,7 +71,8 @@ fn object() -> Value {
         "note": "",
     });
     let missing = KILOBYTE.saturating_sub(object.to_string().len());
-    let note: String = "All work and no play makes a dull benchmark. ".chars().cycle().take(missing).collect();
+    let note: String =
+        "All work and no play makes a dull benchmark. ".chars().cycle().take(missing).collect();
     if let Some(place) = object.get_mut("note") {
         *place = Value::String(note);
     }

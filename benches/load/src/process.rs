@@ -40,7 +40,8 @@ fn tree(root: u32) -> io::Result<Vec<u32>> {
             other => other.unwrap_or_default(),
         };
         for task in tasks {
-            let children = fs::read_to_string(format!("/proc/{pid}/task/{task}/children")).unwrap_or_default();
+            let children =
+                fs::read_to_string(format!("/proc/{pid}/task/{task}/children")).unwrap_or_default();
             let children = children.split_whitespace().filter_map(|child| child.parse::<u32>().ok());
             for child in children {
                 found.push(child);

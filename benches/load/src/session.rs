@@ -1,5 +1,7 @@
 //! The Socket.IO side of one client: open, join the namespace, join the room, then play.
 
+use std::time::Duration;
+
 use crate::fault::{Fault, Result, show};
 use crate::outbox::{Outbox, Wire};
 use crate::packet::Packet;
@@ -19,6 +21,12 @@ pub(crate) trait Game {
     fn last(&self) -> usize {
         0
     }
+
+    /// A client is live, so long after it began to connect.
+    fn live(&mut self, _after: Duration) {}
+
+    /// All clients are live, and nobody said anything in this turn.
+    fn idle(&mut self) {}
 
     /// Bytes of one client came; its packets follow.
     fn reading(&mut self) {}

@@ -54,11 +54,6 @@ impl Swarm {
         })
     }
 
-    /// How many clients there are.
-    pub(crate) fn len(&self) -> usize {
-        self.clients.len()
-    }
-
     /// Connect so many clients more, at most `at_once` of them at a time, until all are live.
     pub(crate) fn open(
         &mut self,
@@ -104,7 +99,13 @@ impl Swarm {
             }
             let was_live = client.live();
             client.ready(lane, &self.venue, &mut self.buffer, game)?;
-            self.live += usize::from(!was_live && client.live());
+            if !was_live && client.live() {
+                self.live += 1;
+                game.live(client.age());
+            }
+        }
+        if self.events.is_empty() && self.live == self.clients.len() {
+            game.idle();
         }
         let progress = game.progress() + self.live as u64;
         if std::mem::replace(&mut self.progress, progress) != progress {
