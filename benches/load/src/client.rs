@@ -205,13 +205,12 @@ impl Client {
             game.reading();
             let mut bytes = buffer.get(..count).unwrap_or_default();
             if !self.switched {
-                match http::accepted(bytes).map_err(|got| Fault::at(self.who, "HTTP 101", got))? {
-                    Some(after) => bytes = after,
-                    None => {
-                        link.keep(bytes);
-                        continue;
-                    }
-                }
+                let accepted = http::accepted(bytes).map_err(|got| Fault::at(self.who, "HTTP 101", got))?;
+                let Some(after) = accepted else {
+                    link.keep(bytes);
+                    continue;
+                };
+                bytes = after;
                 self.switched = true;
                 if !self.upgraded {
                     frame::write(Op::Text, &[b"2probe"], link.out());
@@ -299,17 +298,19 @@ impl Client {
             http::upgrade(venue.port, Some(&sid), link.out());
             self.websocket = Some(link);
         }
+        if self.polling {
+            // It must come back before the switch too: nothing may be lost between the two.
+            return Ok(());
+        }
         match (&mut self.poll, &mut self.websocket) {
-            // The poll that hangs must come back before the switch: nothing may be lost between the two.
+            (_, Some(_)) if self.session.probed && self.posting => {}
             (_, Some(link)) if self.session.probed => {
-                if !self.polling && !self.posting {
-                    frame::write(Op::Text, &[b"5"], link.out());
-                    self.session.outbox.switch();
-                    self.upgraded = true;
-                    (self.poll, self.post) = (None, None);
-                }
+                frame::write(Op::Text, &[b"5"], link.out());
+                self.session.outbox.switch();
+                self.upgraded = true;
+                (self.poll, self.post) = (None, None);
             }
-            (Some(link), _) if !self.polling => {
+            (Some(link), _) => {
                 http::get(venue.port, Some(&sid), link.out());
                 self.polling = true;
             }

@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
             if options.mode == Mode::Idle {
                 let idle = hold(options, &mut swarm, &mut crowd)?;
                 extra.push(("idle_seconds", json!(idle.time.as_secs_f64())));
-                extra.push(("idle_cpu_seconds", json!(idle.server_cpu.map(|cpu| cpu.as_secs_f64()))));
+                extra.push(("idle_cpu_seconds", json!(idle.server.map(|usage| usage.cpu.as_secs_f64()))));
             }
             break rss;
         }
@@ -98,8 +98,8 @@ fn calm(options: &Options, mut swarm: Option<&mut Swarm>, crowd: &mut Crowd) -> 
                 None => std::thread::sleep(TURN),
             }
         }
-        let worked = meter.end()?.server_cpu;
-        if worked.is_none_or(|cpu| cpu < CALM_CPU) || began.elapsed() > UNTIL_CALM {
+        let worked = meter.end()?.server;
+        if worked.is_none_or(|usage| usage.cpu < CALM_CPU) || began.elapsed() > UNTIL_CALM {
             return Ok(());
         }
     }

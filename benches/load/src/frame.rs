@@ -27,6 +27,9 @@ pub(crate) struct Frame<'a> {
 /// Longer frames are a fault: no server sends one here.
 const MAX_PAYLOAD: u64 = 8 << 20;
 const MASKED: u8 = 0x80;
+/// In place of the length: two bytes, or eight, have it.
+const IN_TWO: u8 = 126;
+const IN_EIGHT: u8 = 127;
 /// A fixed key that is not zero, so that servers have to unmask; random ones would only cost us time.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -43,11 +46,11 @@ pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, &'static 
         _ => return Err("a frame of an unknown kind"),
     };
     let (length, rest) = match *second {
-        126 => match rest.split_first_chunk::<2>() {
+        IN_TWO => match rest.split_first_chunk::<2>() {
             Some((bytes, rest)) => (u64::from(u16::from_be_bytes(*bytes)), rest),
             None => return Ok(None),
         },
-        127 => match rest.split_first_chunk::<8>() {
+        IN_EIGHT => match rest.split_first_chunk::<8>() {
             Some((bytes, rest)) => (u64::from_be_bytes(*bytes), rest),
             None => return Ok(None),
         },
@@ -73,13 +76,13 @@ pub(crate) fn write(op: Op, parts: &[&[u8]], out: &mut Vec<u8>) {
     out.push(opcode);
     let length: usize = parts.iter().map(|part| part.len()).sum();
     match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ 0..126), _) => out.push(MASKED | short),
+        (Ok(short @ 0..IN_TWO), _) => out.push(MASKED | short),
         (_, Ok(medium)) => {
-            out.push(MASKED | 126);
+            out.push(MASKED | IN_TWO);
             out.extend_from_slice(&medium.to_be_bytes());
         }
         _ => {
-            out.push(MASKED | 127);
+            out.push(MASKED | IN_EIGHT);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

@@ -89,7 +89,10 @@ fn header<'a>(head: &httparse::Response<'_, 'a>, name: &str) -> Option<&'a [u8]>
     head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }
 
-fn chunked(mut bytes: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>, String> {
+/// The body, and what follows it.
+type Body<'a> = (Vec<u8>, &'a [u8]);
+
+fn chunked(mut bytes: &[u8]) -> Result<Option<Body<'_>>, String> {
     let mut body = Vec::new();
     loop {
         let size = httparse::parse_chunk_size(bytes).map_err(|_| "a bad chunk")?;

@@ -3,31 +3,33 @@
 use std::time::{Duration, Instant};
 
 use crate::fault::Result;
-use crate::process;
+use crate::process::{self, Usage};
 
 /// A stretch of time that is being measured.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    server: Option<u32>,
+    pid: Option<u32>,
     began: Instant,
-    server_cpu: Duration,
-    own_cpu: Duration,
+    server: Usage,
+    own: Usage,
 }
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) time: Duration,
-    pub(crate) server_cpu: Option<Duration>,
-    pub(crate) own_cpu: Duration,
+    /// The server's, if its process is known.
+    pub(crate) server: Option<Usage>,
+    /// The load generator's.
+    pub(crate) own: Usage,
 }
 
 impl Meter {
-    /// Begin; without a server only the time counts.
-    pub(crate) fn begin(server: Option<u32>) -> Result<Self> {
-        let server_cpu = server.map(process::cpu).transpose()?.unwrap_or_default();
-        let own_cpu = process::cpu(std::process::id())?;
-        Ok(Self { server, began: Instant::now(), server_cpu, own_cpu })
+    /// Begin.
+    pub(crate) fn begin(pid: Option<u32>) -> Result<Self> {
+        let server = pid.map(process::usage).transpose()?.unwrap_or_default();
+        let own = process::usage(std::process::id())?;
+        Ok(Self { pid, began: Instant::now(), server, own })
     }
 
     /// Since it began.
@@ -38,19 +40,19 @@ impl Meter {
     /// End.
     pub(crate) fn end(self) -> Result<Measured> {
         let time = self.began.elapsed();
-        let own_cpu = process::cpu(std::process::id())?.saturating_sub(self.own_cpu);
-        let server_cpu = self.server.map(process::cpu).transpose()?;
-        let server_cpu = server_cpu.map(|now| now.saturating_sub(self.server_cpu));
-        Ok(Measured { time, server_cpu, own_cpu })
+        let own = process::usage(std::process::id())?.since(self.own);
+        let server = self.pid.map(process::usage).transpose()?.map(|now| now.since(self.server));
+        Ok(Measured { time, server, own })
     }
 }
 
 impl std::ops::AddAssign for Measured {
     fn add_assign(&mut self, other: Self) {
+        let add = |one: Usage, two: Usage| Usage { cpu: one.cpu + two.cpu, waited: one.waited + two.waited };
         self.time += other.time;
-        self.own_cpu += other.own_cpu;
-        self.server_cpu = match (self.server_cpu, other.server_cpu) {
-            (Some(one), Some(two)) => Some(one + two),
+        self.own = add(self.own, other.own);
+        self.server = match (self.server, other.server) {
+            (Some(one), Some(two)) => Some(add(one, two)),
             (one, two) => one.or(two),
         };
     }

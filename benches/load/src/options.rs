@@ -32,7 +32,10 @@ pub(crate) enum Mode {
 
 /// Puts load on a Socket.IO server of this machine, verifies every message, and measures the server.
 ///
-/// Everything runs on one thread; pin it to another core than the server's. It ends with 1 and one line on
+/// Everything runs on one thread; pin it to another core than the server's. load_busy is the share of the time
+/// that it worked; load_starved and server_starved are the shares that they waited for a CPU that others had:
+/// above a few percent the machine was not theirs. frames_per_write is frames per TCP segment received, and a
+/// write of up to 64 KiB is one segment on loopback. It ends with 1 and one line on
 /// stderr when a message is wrong, missing, doubled or out of order.
 #[derive(Debug, Parser)]
 #[command(name = "siox-load", version)]

@@ -4,17 +4,36 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// CPU time of all threads of a process and of its children, in the kernel's nanoseconds.
-pub(crate) fn cpu(pid: u32) -> io::Result<Duration> {
-    let mut nanoseconds = 0;
+/// What the scheduler has given a process and its children, over all threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// On a CPU.
+    pub(crate) cpu: Duration,
+    /// Ready to run, while others had the CPU: a machine that does something else too spoils figures.
+    pub(crate) waited: Duration,
+}
+
+impl Usage {
+    /// What was used since an earlier look.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        // Threads that have ended meanwhile take their time with them.
+        Self { cpu: self.cpu.saturating_sub(earlier.cpu), waited: self.waited.saturating_sub(earlier.waited) }
+    }
+}
+
+/// Usage of all threads of a process and of its children, in the kernel's nanoseconds.
+pub(crate) fn usage(pid: u32) -> io::Result<Usage> {
+    let mut usage = Usage::default();
     for pid in tree(pid)? {
-        for task in tasks(pid)? {
+        for task in tasks(pid).unwrap_or_default() {
             // A thread may end meanwhile.
             let Ok(line) = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")) else { continue };
-            nanoseconds += line.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+            let mut fields = line.split(' ').map(|field| Duration::from_nanos(field.parse().unwrap_or(0)));
+            usage.cpu += fields.next().unwrap_or_default();
+            usage.waited += fields.next().unwrap_or_default();
         }
     }
-    Ok(Duration::from_nanos(nanoseconds))
+    Ok(usage)
 }
 
 /// Resident memory of a process and its children, in bytes.

@@ -62,7 +62,7 @@ pub(crate) struct Report {
 impl Report {
     fn object(&self) -> Map<String, Value> {
         let seconds = self.measured.time.as_secs_f64();
-        let server = self.measured.server_cpu.map(|time| time.as_secs_f64());
+        let server = self.measured.server.map(|usage| usage.cpu.as_secs_f64());
         let count = self.count as f64;
         let of = |value: f64| if value.is_finite() { json!(rounded(value)) } else { Value::Null };
         let per_connection = match (self.rss_before, self.rss_after) {
@@ -86,7 +86,11 @@ impl Report {
         put("rss_bytes_after", json!(self.rss_after));
         put("bytes_per_connection", per_connection);
         put("frames_per_write", self.frames_per_write.map_or(Value::Null, of));
-        put("load_busy", of(self.measured.own_cpu.as_secs_f64() / seconds));
+        let own = self.measured.own;
+        put("load_busy", of(own.cpu.as_secs_f64() / seconds));
+        put("load_starved", of(own.waited.as_secs_f64() / seconds));
+        let waited = self.measured.server.map(|usage| usage.waited.as_secs_f64());
+        put("server_starved", waited.map_or(Value::Null, |waited| of(waited / seconds)));
         for (key, value) in &self.extra {
             put(key, value.clone());
         }

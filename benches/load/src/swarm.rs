@@ -108,10 +108,10 @@ impl Swarm {
             game.idle();
         }
         let progress = game.progress() + self.live as u64;
-        if std::mem::replace(&mut self.progress, progress) != progress {
-            self.heard = Instant::now();
-        } else {
+        if std::mem::replace(&mut self.progress, progress) == progress {
             self.check_patience(game)?;
+        } else {
+            self.heard = Instant::now();
         }
         if !self.slow.is_empty() && self.sipped.elapsed() >= SIP_EVERY {
             self.sipped = Instant::now();

@@ -27,7 +27,7 @@ impl Request {
             }
             Self::Echo { id, payload } => {
                 payload.after([b"43", b"461-"], [id.to_string().as_bytes(), b"[", b""], out);
-            },
+            }
             Self::Once { .. } => {}
         }
     }
