@@ -56,7 +56,7 @@ _ALL = (
     Peer(
         name="socketioxide",
         label="socketioxide (Rust)",
-        command=(str(binary("socketioxide-peer")),),
+        command=(str(binary("socketioxide")),),
         needs="cargo",
         package="socketioxide-peer",
     ),
