@@ -93,7 +93,7 @@ def conclude(results: Results, console: Console) -> None:
     if disturbed := sum(part > STARVED for part in starved):
         who = f"{disturbed} of {len(starved)} measurements"
         console.print(
-            f"In {who} something else ran on the generator's core: do not trust times.", style="yellow"
+            console.print(f"In {who} something else ran on the core of the generator.", style="yellow")
         )
     if results.quick:
         console.print("The short form shows that everything works. Its figures say nothing.", style="yellow")
