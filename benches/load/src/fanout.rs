@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     };
     let segments = hall.swarm.counted(0..clients - slow)?;
     let deliveries = hall.listeners.deliveries;
+    hall.swarm.linger(&mut hall.listeners)?;
     let frames = deliveries * if hall.payload.attachment().is_some() { 2 } else { 1 };
     let mut extra = vec![("broadcasts", json!(deliveries / (clients - slow) as u64))];
     match options.mode {

@@ -9,12 +9,12 @@ use crate::fault::{Fault, Result};
 use crate::outbox::Outbox;
 use crate::session::Game;
 
-/// One read takes up to this.
+/// One read takes up to this at first; messages that do not fit make it grow.
 const BUFFER: usize = 256 * 1024;
-/// Slow clients read this much,
-const SIP: usize = 4096;
-/// this often.
+/// Slow clients read so often.
 const SIP_EVERY: Duration = Duration::from_millis(50);
+/// How long what is too much may take to come.
+const LINGER: Duration = Duration::from_millis(50);
 /// How long nothing that counts may come while something is awaited.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -120,12 +120,20 @@ impl Swarm {
         Ok(())
     }
 
+    /// Listen a little longer when all is counted: nothing may come any more.
+    pub(crate) fn linger(&mut self, game: &mut impl Game) -> Result<()> {
+        let end = Instant::now() + LINGER;
+        while Instant::now() < end {
+            self.turn(LINGER, game)?;
+        }
+        Ok(())
+    }
+
     fn sip(&mut self, game: &mut impl Game) -> Result<()> {
         for &who in &self.slow {
             let Some(client) = self.clients.get_mut(who) else { continue };
             if client.slow() && !client.gone() {
-                let small = self.buffer.get_mut(..SIP).unwrap_or_default();
-                client.ready(Lane::Websocket, &self.venue, small, game)?;
+                client.ready(Lane::Websocket, &self.venue, &mut self.buffer, game)?;
             }
         }
         Ok(())
