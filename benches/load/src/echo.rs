@@ -25,7 +25,7 @@ const TURN: Duration = Duration::from_millis(20);
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let clients = options.clients();
     let rss_before = options.pid.map(process::rss).transpose()?;
-    let mut swarm = Swarm::new(options.port)?;
+    let mut swarm = Swarm::new(options)?;
     let mut round = Round { askers: Askers::new(options)?, audience: None };
     let role = Role { transport: options.transport(), joins: false, slow: false };
     swarm.open(clients, role, AT_ONCE, &mut round)?;

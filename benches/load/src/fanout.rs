@@ -82,7 +82,7 @@ impl Hall {
     fn open(options: &Options, clients: usize, slow: usize) -> Result<Self> {
         let payload = Payload::new(options.payload);
         let mut listeners = Listeners::new(&payload, 0, clients, slow)?;
-        let mut swarm = Swarm::new(options.port)?;
+        let mut swarm = Swarm::new(options)?;
         let role = Role { transport: options.transport(), joins: true, slow: false };
         swarm.open(clients - slow, role, AT_ONCE, &mut listeners)?;
         swarm.open(slow, Role { slow: true, ..role }, AT_ONCE, &mut listeners)?;

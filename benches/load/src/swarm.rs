@@ -6,6 +6,7 @@ use mio::{Events, Poll};
 
 use crate::client::{Client, Lane, Role, Venue};
 use crate::fault::{Fault, Result};
+use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::session::Game;
 
@@ -27,6 +28,7 @@ pub(crate) struct Swarm {
     buffer: Vec<u8>,
     venue: Venue,
     live: usize,
+    spins: bool,
     /// What the game had counted when it was last looked at, and when that changed.
     progress: u64,
     heard: Instant,
@@ -36,9 +38,9 @@ pub(crate) struct Swarm {
 
 impl Swarm {
     /// No clients yet.
-    pub(crate) fn new(port: u16) -> Result<Self> {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
         let poll = Poll::new()?;
-        let venue = Venue { port, registry: poll.registry().try_clone()? };
+        let venue = Venue { port: options.port, registry: poll.registry().try_clone()? };
         let now = Instant::now();
         Ok(Self {
             poll,
@@ -47,6 +49,7 @@ impl Swarm {
             buffer: vec![0; BUFFER],
             venue,
             live: 0,
+            spins: options.spin,
             progress: 0,
             heard: now,
             sipped: now,
@@ -87,6 +90,7 @@ impl Swarm {
 
     /// Wait for at most `timeout`, and handle all that is ready.
     pub(crate) fn turn(&mut self, timeout: Duration, game: &mut impl Game) -> Result<()> {
+        let timeout = if self.spins { Duration::ZERO } else { timeout };
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
