@@ -70,6 +70,9 @@ impl Lane {
 /// The kernel's receive buffer of a slow client, in bytes.
 const SLOW_BUFFER: usize = 4096;
 
+/// What a slow client reads at once.
+const SIP: usize = 4096;
+
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -153,7 +156,7 @@ impl Client {
         &mut self,
         lane: Lane,
         venue: &Venue,
-        buffer: &mut [u8],
+        buffer: &mut Vec<u8>,
         game: &mut impl Game,
     ) -> Result<()> {
         let outcome = match lane {
@@ -187,16 +190,19 @@ impl Client {
                 .flatten()
                 .try_for_each(Link::flush)
         };
-        // A connection that broke says so when it is read.
-        drop(outcome);
-        Ok(())
+        match outcome {
+            Err(error) if !self.live() => Err(Fault::at(self.who, self.session.awaited(), error)),
+            // A connection that broke later says so when it is read.
+            _ => Ok(()),
+        }
     }
 
     /// Gives the reason when the connection has ended.
-    fn read_frames(&mut self, buffer: &mut [u8], game: &mut impl Game) -> Result<Option<String>> {
+    fn read_frames(&mut self, buffer: &mut Vec<u8>, game: &mut impl Game) -> Result<Option<String>> {
+        let most = if self.slow() { SIP } else { usize::MAX };
         let Some(link) = &mut self.websocket else { return Ok(None) };
         loop {
-            let (count, more) = match link.read(buffer) {
+            let (count, more) = match link.read(buffer, most) {
                 Ok(Got::Bytes { count, more }) => (count, more),
                 Ok(Got::Nothing) => return Ok(None),
                 Ok(Got::End) => return Ok(Some("the end of the connection".to_owned())),
@@ -229,7 +235,7 @@ impl Client {
                 }
             }
             link.keep(bytes);
-            if !more || self.role.slow {
+            if !more || most == SIP {
                 return Ok(None);
             }
         }
@@ -238,14 +244,14 @@ impl Client {
     fn read_responses(
         &mut self,
         lane: Lane,
-        buffer: &mut [u8],
+        buffer: &mut Vec<u8>,
         game: &mut impl Game,
     ) -> Result<Option<String>> {
         let link = if lane == Lane::Poll { &mut self.poll } else { &mut self.post };
         let Some(link) = link else { return Ok(None) };
         let who = self.who;
         loop {
-            let (count, more) = match link.read(buffer) {
+            let (count, more) = match link.read(buffer, usize::MAX) {
                 Ok(Got::Bytes { count, more }) => (count, more),
                 Ok(Got::Nothing) => return Ok(None),
                 Ok(Got::End) => return Ok(Some("the end of the connection".to_owned())),

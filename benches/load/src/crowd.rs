@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let rss_before = options.pid.map(process::rss).transpose()?;
     let mut passes = 0_u64;
     let rss_after = loop {
-        let mut swarm = Swarm::new(options.port)?;
+        let mut swarm = Swarm::new(options)?;
         measured += fill(options, &mut swarm, &mut crowd)?;
         passes += 1;
         let ended = match options.count {

@@ -25,7 +25,7 @@ const TURN: Duration = Duration::from_millis(20);
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let clients = options.clients();
     let rss_before = options.pid.map(process::rss).transpose()?;
-    let mut swarm = Swarm::new(options.port)?;
+    let mut swarm = Swarm::new(options)?;
     let mut round = Round { askers: Askers::new(options)?, audience: None };
     let role = Role { transport: options.transport(), joins: false, slow: false };
     swarm.open(clients, role, AT_ONCE, &mut round)?;
@@ -34,6 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         round.seat_audience(options, &mut swarm)?;
     }
     let measured = round.play(options, &mut swarm)?;
+    let segments = swarm.counted(0..clients)?;
+    swarm.linger(&mut round)?;
     let Round { askers, audience } = round;
     let frames = askers.answers * if askers.payload.attachment().is_some() { 2 } else { 1 };
     let mut extra = vec![("in_flight", json!(askers.in_flight))];
@@ -58,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         rss_after,
         connections: clients,
         frames_per_write: (options.transport() != Transport::Polling)
-            .then_some(frames as f64 / swarm.counted(0..clients)? as f64),
+            .then_some(frames as f64 / segments as f64),
         extra,
     })
 }
@@ -292,5 +294,69 @@ impl Askers {
 
     fn last(&self) -> usize {
         self.slots.iter().position(|slot| slot.waits).map_or(0, |index| index / self.in_flight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::outbox::Wire;
+    use crate::packet;
+
+    fn askers(more: &str) -> Askers {
+        let line = format!("siox-load echo --port 1 --clients 2 --in-flight 2 {more}");
+        let mut askers =
+            Askers::new(&Options::parse_from(line.split(' ').filter(|word| !word.is_empty()))).unwrap();
+        for who in 0..2 {
+            askers.begin(who, &mut Outbox::new(Wire::Frames));
+        }
+        askers
+    }
+
+    fn hear(askers: &mut Askers, who: usize, text: &str) -> std::result::Result<String, String> {
+        let mut outbox = Outbox::new(Wire::Body);
+        askers.packet(who, packet::read(text.as_bytes()), &mut outbox).map_err(|fault| fault.to_string())?;
+        Ok(String::from_utf8(outbox.bytes().clone()).unwrap())
+    }
+
+    fn ack(id: u64) -> String {
+        format!("43{id}[\"The quick brown fox jumps over the lazy dog\"]")
+    }
+
+    #[test]
+    fn an_answer_brings_the_next_request_of_its_slot() {
+        let mut askers = askers("");
+        let next = hear(&mut askers, 1, &ack(3)).unwrap();
+        assert!(next.starts_with("425[\"echo\",\"The quick"), "{next}");
+        assert!(hear(&mut askers, 1, &ack(2)).unwrap().starts_with("424["));
+        assert_eq!((askers.answers, askers.waiting), (2, 4));
+        askers.left = 0;
+        assert_eq!(hear(&mut askers, 1, &ack(4)).unwrap(), "");
+        assert_eq!(askers.waiting, 3);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_asked_ends_the_run() {
+        let mut askers = askers("");
+        hear(&mut askers, 0, &ack(2)).unwrap();
+        let fault = hear(&mut askers, 0, &ack(2)).unwrap_err();
+        assert!(fault.starts_with("client 0: expected ack 4 or 3 with"), "{fault}");
+        assert!(hear(&mut askers, 0, &ack(6)).is_err());
+        assert!(hear(&mut askers, 0, "433[\"another\"]").is_err());
+        assert!(hear(&mut askers, 0, "42[\"b\",0,1]").is_err());
+    }
+
+    #[test]
+    fn a_binary_answer_counts_when_its_attachment_has_come() {
+        let mut askers = askers("--payload bin1k");
+        assert_eq!(hear(&mut askers, 0, "461-2[{\"num\":0,\"_placeholder\":true}]").unwrap(), "");
+        assert_eq!(askers.answers, 0);
+        let bytes = askers.payload.attachment().unwrap().to_vec();
+        let mut outbox = Outbox::new(Wire::Body);
+        askers.packet(0, Packet::Attachment(&bytes), &mut outbox).unwrap();
+        assert_eq!(askers.answers, 1);
+        assert!(askers.packet(0, Packet::Attachment(&bytes), &mut outbox).is_err());
     }
 }

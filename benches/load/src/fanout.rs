@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     };
     let segments = hall.swarm.counted(0..clients - slow)?;
     let deliveries = hall.listeners.deliveries;
+    hall.swarm.linger(&mut hall.listeners)?;
     let frames = deliveries * if hall.payload.attachment().is_some() { 2 } else { 1 };
     let mut extra = vec![("broadcasts", json!(deliveries / (clients - slow) as u64))];
     match options.mode {
@@ -81,7 +82,7 @@ impl Hall {
     fn open(options: &Options, clients: usize, slow: usize) -> Result<Self> {
         let payload = Payload::new(options.payload);
         let mut listeners = Listeners::new(&payload, 0, clients, slow)?;
-        let mut swarm = Swarm::new(options.port)?;
+        let mut swarm = Swarm::new(options)?;
         let role = Role { transport: options.transport(), joins: true, slow: false };
         swarm.open(clients - slow, role, AT_ONCE, &mut listeners)?;
         swarm.open(slow, Role { slow: true, ..role }, AT_ONCE, &mut listeners)?;

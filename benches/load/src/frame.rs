@@ -107,3 +107,95 @@ fn mask(payload: &mut [u8]) {
         *byte ^= key;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OPS: [Op; 5] = [Op::Text, Op::Binary, Op::Close, Op::Ping, Op::Pong];
+
+    /// A frame as a server writes it.
+    fn unmasked(op: Op, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        write(op, &[payload], &mut frame);
+        let head = frame.len() - payload.len() - MASK.len();
+        frame[1] &= !MASKED;
+        frame.truncate(head);
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    /// Scan as connections do: what is not whole waits for more.
+    fn scan(chunks: &[&[u8]]) -> Result<Vec<(Op, Vec<u8>)>, &'static str> {
+        let (mut found, mut kept) = (Vec::new(), Vec::new());
+        for chunk in chunks {
+            kept.extend_from_slice(chunk);
+            let mut bytes = kept.as_slice();
+            while let Some((frame, rest)) = next(bytes)? {
+                found.push((frame.op, frame.payload.to_vec()));
+                bytes = rest;
+            }
+            kept = bytes.to_vec();
+        }
+        assert!(kept.is_empty(), "{} bytes are left", kept.len());
+        Ok(found)
+    }
+
+    fn frames() -> impl Strategy<Value = Vec<(Op, Vec<u8>)>> {
+        let size = prop_oneof![0..130_usize, 65_530..65_540_usize, Just(1024)];
+        let payload = (size, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]);
+        prop::collection::vec((prop::sample::select(&OPS[..]), payload), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_found_wherever_the_bytes_are_split(
+            frames in frames(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let bytes: Vec<u8> = frames.iter().flat_map(|(op, payload)| unmasked(*op, payload)).collect();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(scan(&chunks), Ok(frames));
+        }
+
+        #[test]
+        fn any_bytes_are_frames_or_a_fault(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut bytes = bytes.as_slice();
+            while let Ok(Some((_, rest))) = next(bytes) {
+                prop_assert!(rest.len() < bytes.len());
+                bytes = rest;
+            }
+        }
+
+        #[test]
+        fn a_mask_is_undone_by_itself(bytes in prop::collection::vec(any::<u8>(), 0..70)) {
+            let mut twice = bytes.clone();
+            mask(&mut twice);
+            if let (Some(once), Some(plain)) = (twice.last(), bytes.last()) {
+                prop_assert_ne!(once, plain);
+            }
+            mask(&mut twice);
+            prop_assert_eq!(twice, bytes);
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_small_stream_may_come_alone() {
+        let bytes = [unmasked(Op::Text, b"2"), unmasked(Op::Binary, &[7; 300])].concat();
+        let chunks: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(scan(&chunks), Ok(vec![(Op::Text, b"2".to_vec()), (Op::Binary, vec![7; 300])]));
+    }
+
+    #[test]
+    fn what_no_server_should_send_is_a_fault() {
+        assert_eq!(next(&[0x01, 0]), Err("a fragmented message"));
+        assert_eq!(next(&[0xc1, 0]), Err("a frame of an unknown kind"));
+        assert_eq!(next(&[0x81, 0x81]), Err("a masked frame"));
+        assert_eq!(next(&[0x82, 127, 255, 0, 0, 0, 0, 0, 0, 0]), Err("a frame of more than 8 MiB"));
+    }
+}

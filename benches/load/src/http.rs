@@ -111,3 +111,51 @@ fn chunked(mut bytes: &[u8]) -> Result<Option<Body<'_>>, String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n";
+
+    #[test]
+    fn a_response_is_read_once_it_is_whole() {
+        for whole in [PLAIN, CHUNKED] {
+            for end in 0..whole.len() {
+                assert_eq!(response(&whole[..end]), Ok(None), "{end} bytes");
+            }
+            let two = [whole, b"HTTP"].concat();
+            let expected = Response { status: 200, body: b"ok".to_vec() };
+            assert_eq!(response(&two), Ok(Some((expected, &b"HTTP"[..]))));
+        }
+    }
+
+    #[test]
+    fn a_websocket_is_accepted_by_the_right_answer_only() {
+        let head = |accept: &str| {
+            format!("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n\u{1}")
+        };
+        let right = head("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accepted(right.as_bytes()), Ok(Some(&b"\x01"[..])));
+        assert_eq!(accepted(&right.as_bytes()[..60]), Ok(None));
+        assert!(accepted(head("s3pPLMBiTxaQ9kYGzzhZRbK+xOp=").as_bytes()).is_err());
+        assert_eq!(accepted(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Err("HTTP 400".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_response_or_a_fault(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..60),
+            at in 0..CHUNKED.len(),
+        ) {
+            let mut changed = CHUNKED[..at].to_vec();
+            changed.append(&mut bytes);
+            let _ = response(&changed);
+            let _ = accepted(&changed);
+        }
+    }
+}

@@ -12,6 +12,10 @@ use crate::tcp_info;
 /// Connections of one source address; the next 20,000 come from the next address of 127.0.0.0/8.
 const PER_SOURCE: usize = 20_000;
 
+/// A read has room for so much at least; the buffer grows for messages that do not fit.
+const LEAST: usize = 64 * 1024;
+const MAX_MESSAGE: usize = 64 << 20;
+
 /// What a read gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Got {
@@ -81,14 +85,24 @@ impl Link {
         }
     }
 
-    /// Read into `buffer`, after the rest of the last time, which moves there; gives the whole length.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Got> {
+    /// Read up to `most` bytes, after the rest of the last time, which moves there; gives the whole length.
+    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Got> {
         let kept = self.rest.len();
+        if kept + LEAST > buffer.len() {
+            if kept > MAX_MESSAGE {
+                return Err(io::Error::other("a message of more than 64 MiB"));
+            }
+            buffer.resize(2 * buffer.len() + LEAST, 0);
+        }
         let Some((head, tail)) = buffer.split_at_mut_checked(kept) else {
-            return Err(io::Error::other("a message longer than the buffer"));
+            return Err(ErrorKind::OutOfMemory.into());
+        };
+        let tail = match tail.split_at_mut_checked(most) {
+            Some((tail, _)) => tail,
+            None => tail,
         };
         match self.stream.read(tail) {
-            Ok(0) if !tail.is_empty() => Ok(Got::End),
+            Ok(0) => Ok(Got::End),
             Ok(count) => {
                 head.copy_from_slice(&self.rest);
                 self.rest.clear();

@@ -222,3 +222,114 @@ impl Game for Listeners {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::Wire;
+    use crate::packet;
+    use crate::payload::Kind;
+
+    const X: &str = "\"The quick brown fox jumps over the lazy dog\"";
+
+    /// Two listeners and a control client; a series of three is expected.
+    fn room(kind: Kind, slow: usize) -> Listeners {
+        let mut room = Listeners::new(&Payload::new(kind), 0, 2, slow).unwrap();
+        room.expect_series(3);
+        room
+    }
+
+    fn hear(room: &mut Listeners, who: usize, text: &str) -> Result<()> {
+        room.packet(who, packet::read(text.as_bytes()), &mut Outbox::new(Wire::Frames))
+    }
+
+    fn play(room: &mut Listeners, who: usize, indices: &[u64]) -> std::result::Result<(), String> {
+        indices.iter().try_for_each(|index| {
+            hear(room, who, &format!("42[\"b\",{index},{X}]")).map_err(|fault| fault.to_string())
+        })
+    }
+
+    #[test]
+    fn a_series_is_done_when_everyone_has_all_and_the_asker_knows() {
+        let mut room = room(Kind::Short, 0);
+        hear(&mut room, 2, "431[]").unwrap();
+        play(&mut room, 0, &[0, 1, 2]).unwrap();
+        play(&mut room, 1, &[0, 1]).unwrap();
+        hear(&mut room, 2, "42[\"done\",3]").unwrap();
+        assert!(!room.all_done());
+        assert_eq!(room.last(), 1);
+        play(&mut room, 1, &[2]).unwrap();
+        assert!(room.all_done());
+        assert_eq!(room.deliveries, 6);
+        room.expect_series(3);
+        assert!(!room.all_done());
+        play(&mut room, 0, &[0, 1, 2]).unwrap();
+    }
+
+    #[test]
+    fn one_that_is_missing_doubled_or_too_many_ends_the_run() {
+        let fault = |indices: &[u64]| play(&mut room(Kind::Short, 0), 1, indices).unwrap_err();
+        assert!(fault(&[0, 2]).starts_with("client 1: expected broadcast 1 "), "{}", fault(&[0, 2]));
+        assert!(fault(&[0, 0]).contains("got broadcast 0 "));
+        assert!(fault(&[1]).contains("expected broadcast 0 "));
+        assert!(fault(&[0, 1, 2, 0]).contains("expected nothing after the last of 3"));
+    }
+
+    #[test]
+    fn another_payload_ends_the_run() {
+        let mut room = room(Kind::Short, 0);
+        play(&mut room, 0, &[0]).unwrap();
+        let fault = hear(&mut room, 0, "42[\"b\",1,\"The quick brown fox\"]").unwrap_err().to_string();
+        assert!(fault.contains("jumps over"), "{fault}");
+    }
+
+    #[test]
+    fn the_control_client_is_not_in_the_room() {
+        assert!(play(&mut room(Kind::Short, 0), 2, &[0]).is_err());
+        assert!(hear(&mut room(Kind::Short, 0), 2, "432[]").is_err());
+        assert!(hear(&mut room(Kind::Short, 0), 2, "42[\"done\",4]").is_err());
+    }
+
+    #[test]
+    fn an_attachment_follows_its_broadcast() {
+        let mut room = room(Kind::Binary, 0);
+        let payload = Payload::new(Kind::Binary);
+        let mut outbox = Outbox::new(Wire::Frames);
+        let text = "451-[\"b\",0,{\"_placeholder\":true,\"num\":0}]";
+        let bytes = payload.attachment().unwrap();
+        assert!(room.packet(0, Packet::Attachment(bytes), &mut outbox).is_err());
+        hear(&mut room, 0, text).unwrap();
+        assert_eq!(room.deliveries, 0);
+        assert!(hear(&mut room, 0, text).is_err());
+        assert!(room.packet(0, Packet::Attachment(&bytes[1..]), &mut outbox).is_err());
+        room.packet(0, Packet::Attachment(bytes), &mut outbox).unwrap();
+        assert_eq!(room.deliveries, 1);
+    }
+
+    #[test]
+    fn a_slow_client_may_lag_and_leave_but_not_skip() {
+        let mut room = room(Kind::Short, 1);
+        play(&mut room, 0, &[0, 1, 2]).unwrap();
+        assert!(room.all_got());
+        room.expect_series(3);
+        play(&mut room, 1, &[0, 1, 2, 0]).unwrap();
+        assert!(play(&mut room, 1, &[2]).is_err());
+        room.lost(1, "a close frame").unwrap();
+        assert_eq!(room.dropped(), 1);
+        assert!(room.lost(0, "a close frame").is_err());
+    }
+
+    #[test]
+    fn in_lockstep_the_series_grows() {
+        let mut room = Listeners::new(&Payload::new(Kind::Short), 0, 2, 0).unwrap();
+        for index in 0..3 {
+            room.expect_one_more();
+            room.clock = Clock::Asked(Instant::now());
+            play(&mut room, 0, &[index]).unwrap();
+            assert!(!room.all_got());
+            play(&mut room, 1, &[index]).unwrap();
+            assert!(room.all_got());
+            assert!(play(&mut room, 1, &[index + 1]).is_err());
+        }
+    }
+}

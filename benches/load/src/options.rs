@@ -86,6 +86,9 @@ pub(crate) struct Options {
     /// Work in the handler, in milliseconds of CPU: mode work.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) ms: f64,
+    /// Never sleep: the server is spared the cost of waking us with every write, and load_busy says nothing.
+    #[arg(long)]
+    pub(crate) spin: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

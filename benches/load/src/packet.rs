@@ -82,3 +82,59 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let leading_zero = digits > 1 && text.first() == Some(&b'0');
     (digits > 0 && !leading_zero).then_some((value, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn packets_are_told_apart() {
+        let is = |text: &'static str| read(text.as_bytes());
+        let (tail, attachment) = (&br#","x"]"#[..], false);
+        assert_eq!(is(r#"42["b",17,"x"]"#), Packet::Broadcast { index: 17, tail, attachment });
+        assert_eq!(is(r#"451-["b",0,"x"]"#), Packet::Broadcast { index: 0, tail, attachment: true });
+        assert_eq!(is("43120[]"), Packet::Ack { id: 120, tail: b"[]", attachment });
+        assert_eq!(is("461-3[7]"), Packet::Ack { id: 3, tail: b"[7]", attachment: true });
+        assert_eq!(is(r#"42["done",500]"#), Packet::Done(500));
+        assert_eq!(is("2"), Packet::Ping);
+        assert_eq!(is("3probe"), Packet::ProbePong);
+        assert_eq!(is("6"), Packet::Noop);
+        assert_eq!(is(r#"40{"sid":"x"}"#), Packet::Connected);
+        assert_eq!(is(r#"0{"sid":"x"}"#), Packet::Open(br#"0{"sid":"x"}"#));
+    }
+
+    #[test]
+    fn what_is_nearly_one_is_something_else() {
+        for text in [
+            r#"42["b",x,"x"]"#,
+            r#"42["b",007,"x"]"#,
+            r#"42["b",-1,"x"]"#,
+            r#"42["b",1234567890123456789,"x"]"#,
+            r#"42["done",5,6]"#,
+            r#"42["c",1,"x"]"#,
+            "43[]",
+            "41",
+            "44{}",
+            "22",
+            "",
+        ] {
+            assert_eq!(read(text.as_bytes()), Packet::Other(text.as_bytes()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_read_as_they_are_written(index in 0..1_000_000_000_000_000_000_u64) {
+            let text = format!(r#"42["b",{index},0]"#);
+            let expected = Packet::Broadcast { index, tail: b",0]", attachment: false };
+            prop_assert_eq!(read(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn any_text_is_some_packet(text in "(4[0-6]|[0-6])?[0-9-]{0,20}(\\[.{0,10})?") {
+            read(text.as_bytes());
+        }
+    }
+}

@@ -119,3 +119,41 @@ impl Check {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_are_as_named() {
+        let short = Payload::new(Kind::Short);
+        let packet = format!(r#"42["b",123456,{}]"#, String::from_utf8_lossy(short.text()));
+        assert_eq!(packet.len(), 60);
+        assert_eq!(Payload::new(Kind::Json).text().len(), KILOBYTE);
+        assert_eq!(Payload::new(Kind::Binary).attachment().map(<[u8]>::len), Some(KILOBYTE));
+    }
+
+    #[test]
+    fn the_same_value_may_be_written_otherwise() {
+        let payload = Payload::new(Kind::Json);
+        let mut check = Check::new(&payload);
+        let ours = [b",", payload.text(), b"]"].concat();
+        assert!(check.tail(&ours, false));
+        let ascii = String::from_utf8(ours.clone()).unwrap().replace('ü', "\\u00fc");
+        assert!(check.tail(ascii.as_bytes(), false));
+        assert!(check.tail(&ours, false));
+    }
+
+    #[test]
+    fn another_value_is_refused() {
+        let payload = Payload::new(Kind::Json);
+        let mut check = Check::new(&payload);
+        let right = String::from_utf8([b"[", payload.text(), b"]"].concat()).unwrap();
+        assert!(check.tail(right.as_bytes(), false));
+        assert!(!check.tail(right.replace("52.52008", "52.52009").as_bytes(), false));
+        assert!(!check.tail(right.replace("true", "false").as_bytes(), false));
+        assert!(!check.tail(right.trim_end_matches(']').as_bytes(), false));
+        assert!(!check.tail(right.as_bytes(), true));
+        assert!(!check.attachment(b""));
+    }
+}

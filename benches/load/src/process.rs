@@ -76,3 +76,35 @@ fn tasks(pid: u32) -> io::Result<Vec<u32>> {
         .map_err(|error| io::Error::new(error.kind(), format!("no process {pid}: {error}")))?;
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_counts_with_its_parent() {
+        let own = std::process::id();
+        let before = rss(own).unwrap();
+        assert!(before > 0);
+        let mut child = std::process::Command::new("sleep").arg("10").spawn().unwrap();
+        let found = tree(own).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.contains(&child.id()));
+    }
+
+    #[test]
+    fn work_is_seen() {
+        let before = usage(std::process::id()).unwrap();
+        let end = std::time::Instant::now() + Duration::from_millis(50);
+        while std::time::Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        assert!(usage(std::process::id()).unwrap().since(before).cpu > Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_named() {
+        assert!(usage(u32::MAX).unwrap_err().to_string().starts_with("no process 4294967295"));
+    }
+}

@@ -123,3 +123,44 @@ impl Report {
 fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Usage;
+
+    #[test]
+    fn a_report_has_the_promised_keys_and_rates() {
+        let mut latencies = Latencies::new().unwrap();
+        (1..=100).for_each(|ms| latencies.add(Duration::from_millis(ms)));
+        let usage = |millis| Usage { cpu: Duration::from_millis(millis), waited: Duration::ZERO };
+        let report = Report {
+            mode: "echo".to_owned(),
+            transport: "websocket".to_owned(),
+            clients: 50,
+            payload: "60".to_owned(),
+            unit: "requests",
+            count: 4000,
+            measured: Measured { time: Duration::from_secs(2), server: Some(usage(1000)), own: usage(500) },
+            latencies: Some(latencies),
+            rss_before: Some(1_000_000),
+            rss_after: Some(1_200_000),
+            connections: 50,
+            frames_per_write: None,
+            extra: vec![("in_flight", json!(1))],
+        };
+        let found: Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(found["per_second"], json!(2000.0));
+        assert_eq!(found["cpu_us_per"], json!(250.0));
+        assert_eq!(found["load_busy"], json!(0.25));
+        assert_eq!(found["bytes_per_connection"], json!(4000.0));
+        assert!((found["latency_ms"]["p99"].as_f64().unwrap() - 99.0).abs() < 0.1);
+        for key in
+            ["mode", "clients", "payload", "requests", "seconds", "server_cpu_seconds", "frames_per_write"]
+        {
+            assert!(found.get(key).is_some(), "{key}");
+        }
+        assert!(report.line().contains("latency_ms.p99 99"), "{}", report.line());
+        assert!(!report.line().contains("frames_per_write"));
+    }
+}

@@ -6,15 +6,16 @@ use mio::{Events, Poll};
 
 use crate::client::{Client, Lane, Role, Venue};
 use crate::fault::{Fault, Result};
+use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::session::Game;
 
-/// One read takes up to this.
+/// One read takes up to this at first; messages that do not fit make it grow.
 const BUFFER: usize = 256 * 1024;
-/// Slow clients read this much,
-const SIP: usize = 4096;
-/// this often.
+/// Slow clients read so often.
 const SIP_EVERY: Duration = Duration::from_millis(50);
+/// How long what is too much may take to come.
+const LINGER: Duration = Duration::from_millis(50);
 /// How long nothing that counts may come while something is awaited.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,6 +28,7 @@ pub(crate) struct Swarm {
     buffer: Vec<u8>,
     venue: Venue,
     live: usize,
+    spins: bool,
     /// What the game had counted when it was last looked at, and when that changed.
     progress: u64,
     heard: Instant,
@@ -36,9 +38,9 @@ pub(crate) struct Swarm {
 
 impl Swarm {
     /// No clients yet.
-    pub(crate) fn new(port: u16) -> Result<Self> {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
         let poll = Poll::new()?;
-        let venue = Venue { port, registry: poll.registry().try_clone()? };
+        let venue = Venue { port: options.port, registry: poll.registry().try_clone()? };
         let now = Instant::now();
         Ok(Self {
             poll,
@@ -47,6 +49,7 @@ impl Swarm {
             buffer: vec![0; BUFFER],
             venue,
             live: 0,
+            spins: options.spin,
             progress: 0,
             heard: now,
             sipped: now,
@@ -87,6 +90,7 @@ impl Swarm {
 
     /// Wait for at most `timeout`, and handle all that is ready.
     pub(crate) fn turn(&mut self, timeout: Duration, game: &mut impl Game) -> Result<()> {
+        let timeout = if self.spins { Duration::ZERO } else { timeout };
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
@@ -120,12 +124,20 @@ impl Swarm {
         Ok(())
     }
 
+    /// Listen a little longer when all is counted: nothing may come any more.
+    pub(crate) fn linger(&mut self, game: &mut impl Game) -> Result<()> {
+        let end = Instant::now() + LINGER;
+        while Instant::now() < end {
+            self.turn(LINGER, game)?;
+        }
+        Ok(())
+    }
+
     fn sip(&mut self, game: &mut impl Game) -> Result<()> {
         for &who in &self.slow {
             let Some(client) = self.clients.get_mut(who) else { continue };
             if client.slow() && !client.gone() {
-                let small = self.buffer.get_mut(..SIP).unwrap_or_default();
-                client.ready(Lane::Websocket, &self.venue, small, game)?;
+                client.ready(Lane::Websocket, &self.venue, &mut self.buffer, game)?;
             }
         }
         Ok(())
