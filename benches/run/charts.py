@@ -150,14 +150,17 @@ def _panel(axes: Axes, found: list[tuple[str, Figure]], chart: Bars) -> None:
 def _gain(results: Results) -> Canvas | None:
     """Draw how many times as many requests siox answers, by what its handler costs."""
     costs = [cost for cost in HANDLER_COSTS if f"work-{cost:g}" in results.rows()]
-    if not costs:
+    lines: dict[str, list[float]] = {}
+    for peer in ("node", *PYTHON_SOCKETIO):
+        gains = [gain.median for cost in costs if (gain := results.ratio(f"work-{cost:g}", "siox", peer))]
+        if gains and len(gains) == len(costs):
+            lines[peer] = gains
+    if not lines:
         return None
     canvas = _canvas("Gain against handler cost", 4.2)
     axes = canvas.subplots()
-    for peer in ("node", *PYTHON_SOCKETIO):
-        gains = [gain.median for cost in costs if (gain := results.ratio(f"work-{cost:g}", "siox", peer))]
-        if len(gains) == len(costs):
-            axes.plot(gains, marker="o", color=LINES[peer], linewidth=1.8, label=PEER_OF[peer].label)
+    for peer, gains in lines.items():
+        axes.plot(gains, marker="o", color=LINES[peer], linewidth=1.8, label=PEER_OF[peer].label)
     axes.axhline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     last = len(costs) - 1
     axes.text(last, 0.92, "1 x: here siox buys nothing", va="top", ha="right", fontsize=9.5, style="italic")

@@ -1,5 +1,6 @@
 """What is measured, row by row: the load, which figure of the report counts, and on which servers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,6 +16,8 @@ P99 = "latency_ms.p99"
 MEMORY = "bytes_per_connection"
 
 OTHERS = ("socketioxide", "node", *PYTHON_SOCKETIO)
+MAX_BURST = {"node": 200, "uvicorn": 40, "aiohttp": 40, "granian": 40}
+"""Broadcasts of one burst, of servers that would take minutes for more; they coalesce nothing in either."""
 HANDLER_COSTS = (0.0, 0.1, 1.0, 10.0)
 """Milliseconds of work in the handler."""
 
@@ -60,10 +63,16 @@ class Row:
         """Whether a greater figure is a better one."""
         return self.figure == RATE
 
-    def arguments(self, *, quick: bool) -> list[str]:
+    def arguments(self, peer: str, *, quick: bool) -> list[str]:
         """Return the words behind the load generator's name."""
         options = {**self.load, **(self.quick if quick else {})}
-        flags = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
+        if "burst" in options:
+            options["burst"] = min(float(options["burst"]), MAX_BURST.get(peer, math.inf))
+        flags = [
+            word
+            for name, value in options.items()
+            for word in (f"--{name}", f"{value:g}" if isinstance(value, float) else str(value))
+        ]
         return [self.mode, *flags]
 
 
@@ -170,7 +179,7 @@ ROWS = (
     _broadcast(
         "flat-60",
         "Broadcast flat out to 1,000 clients, 60 B",
-        load={},
+        load={"burst": 500},
         quick=_BURSTS,
         peers=("siox", "bare", "bare-16", *OTHERS),
         quick_peers=("siox", "bare-16", "node", *PYTHON_SOCKETIO),
@@ -181,6 +190,7 @@ ROWS = (
         load={"payload": "1k", "burst": 200},
         quick=_BURSTS,
         peers=("siox", *OTHERS),
+        rounds=2,
     ),
     _broadcast(
         "flat-binary",
@@ -188,12 +198,13 @@ ROWS = (
         load={"payload": "bin1k", "burst": 200},
         quick=_BURSTS,
         peers=("siox", *OTHERS),
+        rounds=2,
     ),
     _broadcast(
         "slow",
         "Broadcast flat out to 1,000 clients of which 100 hardly read, 60 B",
         mode="slow",
-        load={"slow": 100},
+        load={"slow": 100, "burst": 500},
         quick={"slow": 10, **_BURSTS},
         peers=_SOME,
         rounds=2,

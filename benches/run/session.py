@@ -97,7 +97,7 @@ def measure(step: Step, *, quick: bool) -> dict[str, Any]:
     """
     _, load_cores = machine.cores()
     with serving(step.peer) as (port, pid):
-        command = [str(binary("siox-load")), *step.row.arguments(quick=quick)]
+        command = [str(binary("siox-load")), *step.row.arguments(step.peer.name, quick=quick)]
         process = _start(
             [*command, "--port", str(port), "--pid", str(pid), "--json"], load_cores, subprocess.PIPE
         )

@@ -92,9 +92,7 @@ def conclude(results: Results, console: Console) -> None:
     starved = [pick(sample.report, "load_starved") or 0.0 for sample in results.samples]
     if disturbed := sum(part > STARVED for part in starved):
         who = f"{disturbed} of {len(starved)} measurements"
-        console.print(
-            console.print(f"In {who} something else ran on the core of the generator.", style="yellow")
-        )
+        console.print(f"In {who} something else ran on the core of the generator.", style="yellow")
     if results.quick:
         console.print("The short form shows that everything works. Its figures say nothing.", style="yellow")
     else:

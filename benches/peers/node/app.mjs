@@ -15,7 +15,7 @@ if (values.version) {
 const { Server } = await import("socket.io");
 
 // Broadcasts between two turns of the loop: enough that turns cost little, few enough that clients are served.
-const BROADCASTS_PER_TURN = 16;
+const BROADCASTS_PER_TURN = 64;
 
 const http = createServer();
 const io = new Server(http, {

@@ -129,9 +129,10 @@ def test_the_short_form_takes_one_round_of_a_few_servers() -> None:
     assert {step.round for step in steps} == {0}
     assert {step.row.name for step in steps} == set(ROW_OF)
     assert len(steps) < 50
-    words = ROW_OF["flat-60"].arguments(quick=True)
+    words = ROW_OF["flat-60"].arguments("siox", quick=True)
     assert words[words.index("--clients") + 1] == "100"
     assert words.count("--clients") == 1, "the generator takes an option once"
+    assert ROW_OF["flat-60"].arguments("uvicorn", quick=False)[-2:] == ["--burst", "40"]
 
 
 def test_rows_that_need_more_open_files_are_left_out_with_a_sentence() -> None:
