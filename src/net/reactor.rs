@@ -159,7 +159,8 @@ impl Reactor {
         }
     }
 
-    fn poll_sockets(&mut self, now: Instant) -> usize {
+    /// Reads what is readable and writes what is writable; gives how many connections were.
+    pub(super) fn poll_sockets(&mut self, now: Instant) -> usize {
         let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
         let polled = self.poll.poll(&mut events, Some(Duration::ZERO));
         let mut count = 0;

@@ -135,10 +135,10 @@ impl Reactor {
         }
     }
 
-    /// Writes a slice of the round.
+    /// Writes a slice of the round, as long as nobody is to be answered.
     pub(super) fn write_slice(&mut self, now: Instant) {
         let end = self.stats.bytes_out + limits::SLICE_BYTES;
-        for _ in 0..limits::SLICE_SESSIONS {
+        for count in 1..=limits::SLICE_SESSIONS {
             if self.sweep.left == 0 || self.stats.bytes_out > end {
                 return;
             }
@@ -146,6 +146,12 @@ impl Reactor {
             let Some(session) = self.sweep.waiting.pop_front() else { return };
             if self.is_swept(session) {
                 self.flush_session(session, now);
+            }
+            if count % limits::SLICE_GLANCE == 0 {
+                self.poll_sockets(now);
+                if !self.batch.events.is_empty() {
+                    return;
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use super::client::WebSocket;
 use super::server::{Server, event};
 use proptest::prelude::*;
 use siox::net::command::Command;
+use siox::net::event::Event;
 use siox::net::keys::SocketKey;
 use siox::proto::limits;
 
@@ -38,6 +39,20 @@ fn a_broadcast_to_many_leaves_in_slices_and_answers_go_between() {
     assert_eq!(clients[0].text(&mut server), "42[\"news\"]");
     let last = &mut clients[MANY - 1];
     assert_eq!([last.text(&mut server), last.text(&mut server)], ["42[\"news\"]", "42[\"answer\"]"]);
+}
+
+#[test]
+fn a_slice_ends_when_somebody_is_to_be_answered() {
+    let mut server = Server::new();
+    let (mut clients, sockets) = crowd(&mut server, MANY);
+    let before = server.stat("writes");
+    broadcast(&mut server, &sockets, "[\"news\"]");
+    clients[0].send("42[\"question\"]");
+    let batch = server.core.flush(server.now);
+    assert!(matches!(batch.events[..], [Event::Packet { .. }]), "{:?}", batch.events);
+    assert_eq!(server.stat("writes") - before, limits::SLICE_GLANCE as u64);
+    server.settle();
+    assert_eq!(server.stat("writes") - before, MANY as u64);
 }
 
 #[test]
