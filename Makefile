@@ -6,6 +6,11 @@ PROFILE ?= release
 SOURCES := $(shell find src python -type f -not -name '*.pyc' -not -name '*.so') Cargo.toml Cargo.lock pyproject.toml
 JS := tests/interop/node_modules/.package-lock.json
 HAS_NPM := $(shell command -v npm)
+BENCH ?= $(if $(QUICK),quick,full)
+BENCH_full = python -m benches.run $(OPTIONS)
+BENCH_quick = python -m benches.run --quick $(OPTIONS)
+BENCH_codec = pytest benches/python -q -s --benchmark-columns=median,iqr,ops --benchmark-sort=name
+BENCH_instructions = python -m benches.instructions $(if $(UPDATE),--update)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench conformance fuzz docs format clean
@@ -22,8 +27,8 @@ test: $(VENV)/.dev $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build the wheel, ins
 check:  ## everything that CI does
 	@bash .ci/run
 
-bench: $(VENV)/.dev $(VENV)/.siox  ## the codec against json, orjson and python-socketio
-	@$(BIN)/pytest benches/python -q -s --benchmark-columns=median,iqr,ops --benchmark-sort=name
+bench: $(VENV)/.dev $(VENV)/.siox  ## siox beside its peers; BENCH=quick, codec or instructions is less
+	@$(BIN)/$(BENCH_$(BENCH))
 
 conformance: $(VENV)/.dev $(VENV)/.siox  ## the official suites, SUITES=folder that holds both
 	@$(BIN)/python tests/interop/conformance.py "$(SUITES)"

@@ -323,6 +323,12 @@ impl Core {
         self.seats.len() > 1 && self.front.rest()
     }
 
+    /// Whether there is something to do at once. A flush may have looked at the poller, and so taken the
+    /// wake-up for an order that came meanwhile.
+    pub fn has_work(&self) -> bool {
+        self.inbox(0).is_some_and(Inbox::is_woken) || self.peek().has_work()
+    }
+
     /// When to take a turn though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut deadlines = vec![self.peek().poll_timeout(), self.hub.poll_timeout()];

@@ -1,5 +1,6 @@
 //! Outboxes to the kernel, once a turn: who has something to send, who has drained, who is over the limit.
 
+use super::connection::Connection;
 use super::event::Event;
 use super::keys::{ConnectionKey, SessionKey, SocketKey, Wire};
 use super::outbox::Sent;
@@ -87,12 +88,24 @@ impl Reactor {
         self.after_flush(key, now);
     }
 
+    /// Writes though the kernel refused the last time.
+    pub(super) fn flush_blocked_session(&mut self, key: SessionKey, now: Instant) {
+        self.with_session(key, |entry| entry.outbox.set_blocked(false));
+        self.flush_session(key, now);
+    }
+
     fn write_session(&mut self, key: SessionKey, connection: ConnectionKey, now: Instant) {
-        self.flush_connection(connection, now);
+        let had_output = self.connections.get(connection).is_some_and(Connection::has_output);
+        if had_output {
+            self.flush_connection(connection, now);
+        }
         let (Some(entry), Some(stream)) = (self.sessions.get_mut(key), self.connections.get_mut(connection))
         else {
             return;
         };
+        if entry.outbox.is_blocked() && !had_output {
+            return; // the kernel says when it is worth another try
+        }
         if stream.has_output() {
             entry.outbox.set_blocked(!entry.outbox.is_empty());
             return;

@@ -85,6 +85,11 @@ impl Inbox {
         }
     }
 
+    /// Whether the reactor was woken since it last took what waits.
+    pub fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
     /// Takes what waits, and says whether that was so much that somebody may wait for room.
     pub fn take(&self) -> (VecDeque<Command>, bool) {
         if self.is_empty() && !self.woken.load(Ordering::Acquire) {

@@ -140,7 +140,7 @@ impl Reactor {
         &self.registry
     }
 
-    /// The poller, for a thread to wait at; it gives it back with [`Reactor::give_poll`].
+    /// The poller, for a thread to wait at; it gives it back with [`Reactor::give_poll`] for each turn.
     pub(super) fn take_poll(&mut self) -> Option<Poll> {
         self.poll.take()
     }
@@ -148,42 +148,32 @@ impl Reactor {
     /// Takes the poller back.
     pub(super) fn give_poll(&mut self, poll: Poll) {
         self.poll = Some(poll);
-        self.holding = false;
     }
 
     /// Reads what has come, and lets the timers that are due have their say.
     pub fn poll(&mut self, now: Instant) {
-        let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
-        if events.capacity() == 0 {
-            events = Events::with_capacity(EVENTS);
-            self.recover();
-        }
         self.begin_poll(now);
-        // All that is readable is read before anyone is declared dead: a stalled loop is our fault.
-        loop {
-            let polled = self.poll.as_mut().map(|poll| poll.poll(&mut events, Some(Duration::ZERO)));
-            if !matches!(polled, Some(Ok(()))) || self.handle_ready(&events, now) < EVENTS {
-                break;
-            }
-        }
-        self.ready_events = events;
+        self.poll_all(now);
         self.end_poll(now);
     }
 
-    /// The same with events that a thread has waited for.
-    pub(super) fn poll_at(&mut self, poll: &mut Poll, events: &mut Events, now: Instant) {
+    /// The same when a thread has waited for the first of it.
+    pub(super) fn poll_after(&mut self, events: &Events, now: Instant) {
         self.begin_poll(now);
-        while self.handle_ready(events, now) == EVENTS {
-            if poll.poll(events, Some(Duration::ZERO)).is_err() {
-                break;
-            }
+        if self.handle_ready(events, now) == EVENTS {
+            self.poll_all(now);
         }
         self.end_poll(now);
+    }
+
+    /// All that is readable is read before anyone is declared dead: a stalled loop is our fault.
+    fn poll_all(&mut self, now: Instant) {
+        while self.poll_sockets(now) == EVENTS {}
     }
 
     fn begin_poll(&mut self, now: Instant) {
         self.now = now;
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() || self.ready_events.capacity() == 0 {
             self.recover();
         }
         let mut waiting = std::mem::take(&mut self.ready);
@@ -227,10 +217,20 @@ impl Reactor {
     /// the connections that had no part in it must not suffer for it.
     fn recover(&mut self) {
         self.buffer = vec![0; RECEIVE_BUFFER];
+        self.ready_events = Events::with_capacity(EVENTS);
         self.accepting = true;
         for key in self.connections.keys() {
             self.make_ready(key);
         }
+    }
+
+    /// Reads what is readable and writes what is writable; gives how many connections were.
+    pub(super) fn poll_sockets(&mut self, now: Instant) -> usize {
+        let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
+        let polled = self.poll.as_mut().map(|poll| poll.poll(&mut events, Some(Duration::ZERO)));
+        let count = if matches!(polled, Some(Ok(()))) { self.handle_ready(&events, now) } else { 0 };
+        self.ready_events = events;
+        count
     }
 
     fn handle_ready(&mut self, events: &Events, now: Instant) -> usize {
@@ -270,7 +270,7 @@ impl Reactor {
             return;
         };
         if self.sessions.get(session).is_some_and(|entry| entry.outbox.is_blocked()) {
-            self.flush_session(session, now);
+            self.flush_blocked_session(session, now);
         }
     }
 

@@ -214,7 +214,7 @@ impl Reactor {
         let reason = self.sessions.get(key).and_then(|entry| entry.engine.close_reason());
         match wire {
             Wire::Stream(connection) => {
-                self.flush_session(key, now);
+                self.flush_blocked_session(key, now);
                 if self.sessions.get(key).is_some_and(|entry| !entry.outbox.is_empty()) {
                     // The kernel may hold half a frame: a goodbye would land in its middle.
                     self.drop_stream(connection, now);

@@ -135,10 +135,10 @@ impl Reactor {
         }
     }
 
-    /// Writes a slice of the round.
+    /// Writes a slice of the round, as long as nobody is to be answered.
     pub(super) fn write_slice(&mut self, now: Instant) {
         let end = self.stats.bytes_out + limits::SLICE_BYTES;
-        for _ in 0..limits::SLICE_SESSIONS {
+        for count in 1..=limits::SLICE_SESSIONS {
             if self.sweep.left == 0 || self.stats.bytes_out > end {
                 return;
             }
@@ -147,6 +147,43 @@ impl Reactor {
             if self.is_swept(session) {
                 self.flush_session(session, now);
             }
+            if count % limits::SLICE_GLANCE == 0 {
+                self.poll_sockets(now);
+                if !self.batch.events.is_empty() {
+                    return;
+                }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::socket::packet::PacketKind;
+
+    fn packet(size: usize) -> Encoded {
+        Encoded::from_text(PacketKind::Event, "/", None, &format!("[\"{}\"]", "x".repeat(size)))
+    }
+
+    fn lengths(sizes: &[usize]) -> Vec<usize> {
+        let packets = sizes.iter().map(|&size| packet(size)).collect();
+        let volley = Volley { sockets: Vec::new(), packets, volatile: false };
+        let frames = volley.frames();
+        let joined: Vec<u8> = frames.concat();
+        let apart: Vec<u8> = volley.packets.iter().flat_map(|packet| packet.websocket().to_vec()).collect();
+        assert_eq!(joined, apart);
+        frames.iter().map(Bytes::len).collect()
+    }
+
+    #[test]
+    fn small_frames_are_joined_in_runs_and_large_ones_shared() {
+        assert_eq!(lengths(&[0, 0]), [16]);
+        assert_eq!(lengths(&[0, 5000, 0, 0]), [8, 5010, 16]);
+        let runs = lengths(&[1000; 100]);
+        assert_eq!((runs.len(), runs.iter().all(|&length| length <= limits::OUTBOX_RUN)), (2, true));
+        let lone = packet(10);
+        let volley = Volley { sockets: Vec::new(), packets: vec![lone.clone()], volatile: false };
+        assert_eq!(volley.frames()[0].as_ptr(), lone.websocket().as_ptr(), "nothing to join, nothing copied");
     }
 }

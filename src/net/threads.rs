@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The threads of one server.
 #[derive(Debug, Default)]
@@ -89,46 +89,50 @@ impl Core {
 #[allow(clippy::disallowed_methods)] // a driver: one of the places where the clock is read
 fn drive(core: &Core, number: u8) {
     let Some(shard) = core.shards.get(number) else { return };
-    let Some(mut poll) = core.lock_patiently(number).and_then(|mut reactor| reactor.take_poll()) else {
-        return;
-    };
     let mut events = Events::with_capacity(EVENTS);
-    let mut timeout = Some(Duration::ZERO);
+    let (mut poll, mut deadline) = (None, Some(Instant::now()));
     loop {
         let ending = core.threads.ending.load(Ordering::Acquire);
-        if ending {
-            timeout = Some(Duration::ZERO);
-        }
-        // What failed is in the log (the hook of panics writes it); the others must not suffer for it.
+        // What fails is on stderr (the hook of panics writes it); the others must not suffer for it.
         let done = catch_unwind(AssertUnwindSafe(|| {
-            if poll.poll(&mut events, timeout).is_err() {
+            // The reactor has it at first, and after a panic.
+            let mut waiting = poll.take().or_else(|| core.lock_patiently(number)?.take_poll())?;
+            let now = Instant::now();
+            let due = deadline.filter(|_| !ending).or(ending.then_some(now));
+            let timeout = due.map(|due| due.saturating_duration_since(now));
+            if waiting.poll(&mut events, timeout).is_err() {
                 events.clear();
             }
-            cycle(core, shard, number, &mut poll, &mut events, Instant::now())
+            cycle(core, shard, number, waiting, &events, Instant::now())
         }));
+        (poll, deadline) = match done {
+            Ok(Some((poll, deadline))) => (Some(poll), deadline),
+            Ok(None) => return,
+            Err(_) => (None, Some(Instant::now())),
+        };
         if ending {
             break;
         }
-        timeout = match done {
-            Ok(deadline) => deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
-            Err(_) => Some(Duration::ZERO),
-        };
     }
     if let Some(mut reactor) = core.lock_patiently(number) {
-        reactor.give_poll(poll);
+        reactor.holding = false;
+        if let Some(poll) = poll {
+            reactor.give_poll(poll);
+        }
     }
 }
 
-/// One turn of a reactor on a thread. Gives when the next is due, though nothing happens.
+/// One turn of a reactor on a thread. Gives its poller, and when the next is due though nothing happens.
 fn cycle(
     core: &Core,
     shard: &Shard,
     number: u8,
-    poll: &mut Poll,
-    events: &mut Events,
+    poll: Poll,
+    events: &Events,
     now: Instant,
-) -> Option<Instant> {
+) -> Option<(Poll, Option<Instant>)> {
     let mut reactor = core.lock_patiently(number)?;
+    reactor.give_poll(poll);
     let was_idle = reactor.is_idle();
     let was_full = core.obey(&mut reactor, now) | shard.sweep_full.load(Ordering::SeqCst);
     reactor.holding = core.front.is_full();
@@ -137,20 +141,22 @@ fn cycle(
         // Once more: room that was made in between woke nobody.
         reactor.holding = core.front.is_full();
     }
-    reactor.poll_at(poll, events, now);
+    reactor.poll_after(events, now);
     tell(core, &mut reactor);
     reactor.flush(now);
     tell(core, &mut reactor);
     let full = reactor.is_sweep_full();
     shard.sweep_full.store(full, Ordering::SeqCst);
     let gone = reactor.stopping && !was_idle && reactor.is_idle();
-    let deadline = reactor.poll_timeout();
+    // The flush may have looked at the poller, and so taken the wake-up that came meanwhile.
+    let deadline = if shard.inbox.is_woken() { Some(now) } else { reactor.poll_timeout() };
+    let poll = reactor.take_poll();
     drop(reactor);
     if gone || (was_full && !full) {
         // Somebody may wait for that.
         core.hand_over(Batch::default());
     }
-    deadline
+    Some((poll?, deadline))
 }
 
 fn tell(core: &Core, reactor: &mut Reactor) {

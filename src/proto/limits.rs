@@ -98,6 +98,9 @@ pub const SWEEP_RECIPIENTS: usize = 256 * 1024;
 pub const SLICE_SESSIONS: usize = 96;
 /// The same, bytes.
 pub const SLICE_BYTES: u64 = 1024 * 1024;
+/// Sessions after which it looks whether somebody is to be answered, which ends the slice: so long at most
+/// does an answer wait for a `send` to others, and the look costs a hundredth of them, count.
+pub const SLICE_GLANCE: usize = 16;
 /// Orders of other threads that may be queued before an awaited emit of theirs waits, count.
 pub const INBOX_COMMANDS: usize = 1024;
 /// The same, bytes of packets.

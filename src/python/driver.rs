@@ -275,7 +275,7 @@ impl Engine {
 
     fn has_work(&self) -> bool {
         let waits = self.state().has_work();
-        waits || self.core.peek().has_work()
+        waits || self.core.has_work()
     }
 
     /// Sees to it that a turn comes soon: at the end of the one under way, else by the loop.

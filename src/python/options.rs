@@ -20,6 +20,8 @@ pub(super) struct Binding {
     pub(super) max_queued_bytes: usize,
     pub(super) virtual_clock: bool,
     pub(super) io_threads: u8,
+    /// A plain handler that holds the loop for longer is named in the log.
+    pub(super) slow_handler: Duration,
 }
 
 fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
@@ -62,11 +64,13 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
         max_queued_bytes: limits::MAX_QUEUED_BYTES,
         virtual_clock: false,
         io_threads: 0,
+        slow_handler: Duration::MAX,
     };
     set(dict, "max_running_handlers", &mut binding.max_running_handlers)?;
     set(dict, "max_queued_bytes", &mut binding.max_queued_bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
     set(dict, "io_threads", &mut binding.io_threads)?;
+    set_seconds(dict, "slow_handler", &mut binding.slow_handler)?;
     Ok(binding)
 }
 

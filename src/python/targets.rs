@@ -1,6 +1,6 @@
 //! What concerns many sockets: broadcasts, and what is done to the sockets of a target.
 
-use super::engine::{Engine, socket_key};
+use super::engine::{Asked, Engine, NOBODY_ASKED, socket_key};
 use super::options::duration;
 use super::state::{Callback, Due};
 use crate::adapter::Target;
@@ -47,19 +47,19 @@ impl Engine {
         volatile: bool,
         callback: Py<PyAny>,
         timeout: f64,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Asked> {
         let this = slf.get();
         let hub = &this.core()?.hub;
         let sockets = hub.resolve(namespace, &target(rooms, except_, skip));
         if sockets.is_empty() || !this.is_driven() {
             this.encode_event(namespace, None, event, args)?;
             let due = Due::Ack(Callback::Many(callback, Vec::new()), None);
-            return Self::call_soon(slf, due).map(|()| false);
+            return Self::call_soon(slf, due).map(|()| NOBODY_ASKED);
         }
         let id = hub.ask_many(&sockets, this.now() + duration(timeout));
         this.state().callbacks.insert(id, Callback::Many(callback, Vec::new()));
         match this.encode_event(namespace, Some(id), event, args) {
-            Ok(packet) => Self::send_all(slf, sockets, packet, volatile),
+            Ok(packet) => Ok((id, Self::send_all(slf, sockets, packet, volatile)?)),
             Err(error) => this.take_back(id, error),
         }
     }

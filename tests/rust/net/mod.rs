@@ -11,6 +11,7 @@ mod sending;
 mod server;
 mod shutdown;
 mod sizes;
+mod sweeps;
 mod threads;
 mod upgrade;
 mod websocket;

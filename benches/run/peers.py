@@ -1,0 +1,70 @@
+"""The servers that are measured: how each is started, and what must be built for it."""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from benches.run.places import NODE, PEERS, PEERS_PYTHON, binary
+
+Needs = Literal["nothing", "cargo", "venv", "npm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One server.
+
+    Attributes:
+        name: in options and in results.
+        label: in tables and charts.
+        command: starts it, with `--port N` behind.
+        needs: what builds it.
+        package: its name for cargo, where cargo builds it.
+    """
+
+    name: str
+    label: str
+    command: tuple[str, ...]
+    needs: Needs = "nothing"
+    package: str = ""
+
+
+def _siox(name: str, label: str, *options: str) -> Peer:
+    return Peer(name=name, label=label, command=(sys.executable, str(PEERS / "siox_app.py"), *options))
+
+
+def _python_socketio(server: str) -> Peer:
+    script = str(PEERS / "python_socketio" / "serve.py")
+    return Peer(
+        name=server,
+        label=f"python-socketio, {server}",
+        command=(str(PEERS_PYTHON), script, "--server", server),
+        needs="venv",
+    )
+
+
+def _bare(name: str, label: str, frames: int) -> Peer:
+    command = (str(binary("bare")), "--frames-per-write", str(frames))
+    return Peer(name=name, label=label, command=command, needs="cargo", package="bare")
+
+
+_ALL = (
+    _siox("siox", "siox"),
+    _siox("siox-async", "siox, async def", "--handler", "async"),
+    _siox("siox-closures", "siox, 10 closures a socket", "--closures", "10"),
+    _bare("bare", "bare loop", 1),
+    _bare("bare-16", "bare loop, 16 frames a write", 16),
+    Peer(
+        name="socketioxide",
+        label="socketioxide (Rust)",
+        command=(str(binary("socketioxide")),),
+        needs="cargo",
+        package="socketioxide-peer",
+    ),
+    Peer(name="node", label="Node socket.io", command=("node", str(NODE / "app.mjs")), needs="npm"),
+    _python_socketio("uvicorn"),
+    _python_socketio("aiohttp"),
+    _python_socketio("granian"),
+)
+PEER_OF = {peer.name: peer for peer in _ALL}
+PYTHON_SOCKETIO = ("uvicorn", "aiohttp", "granian")
+"""The servers of python-socketio, of which the best one counts."""
