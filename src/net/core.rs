@@ -39,6 +39,9 @@ pub struct Core {
     pub(super) threads: Threads,
     seats: Vec<Seat>,
     owner: AtomicU64,
+    /// Broadcasts that the driving thread ordered since its last flush, and their bytes.
+    ahead: AtomicUsize,
+    ahead_bytes: AtomicUsize,
 }
 
 /// What a turn brought.
@@ -72,7 +75,8 @@ impl Core {
         };
         let seats = (0..).zip(polls).map(seat).collect::<io::Result<Vec<Seat>>>()?;
         let (hub, front, threads) = (Hub::default(), Front::default(), Threads::default());
-        Ok(Self { hub, shards, front, threads, seats, owner: AtomicU64::new(0) })
+        let (owner, ahead, ahead_bytes) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Self { hub, shards, front, threads, seats, owner, ahead, ahead_bytes })
     }
 
     /// How many reactors there are for threads.
@@ -240,6 +244,8 @@ impl Core {
         if self.seats.len() == 1 {
             return self.reactor(now).broadcast(sockets, packet, volatile);
         }
+        self.ahead.fetch_add(1, Ordering::Relaxed);
+        self.ahead_bytes.fetch_add(packet.size(), Ordering::Relaxed);
         self.submit(Command::Broadcast { sockets, packet, volatile }, now);
         self.is_sweep_full()
     }
@@ -249,7 +255,10 @@ impl Core {
         let shard_full = |(_, shard): (u8, &super::shards::Shard)| {
             shard.inbox.is_sweep_full() || shard.sweep_full.load(Ordering::SeqCst)
         };
-        self.peek().is_sweep_full() || self.shards.threaded().any(shard_full)
+        // However fast threads are: who emits without end lets the loop have its turn.
+        let ahead = self.ahead.load(Ordering::Relaxed) > limits::SWEEP_PACKETS
+            || self.ahead_bytes.load(Ordering::Relaxed) > limits::SWEEP_BYTES;
+        ahead || self.peek().is_sweep_full() || self.shards.threaded().any(shard_full)
     }
 
     /// Starts to accept from a listener.
@@ -303,6 +312,8 @@ impl Core {
 
     /// Writes what was put into outboxes, and gives what that brought about.
     pub fn flush(&self, now: Instant) -> Batch {
+        self.ahead.store(0, Ordering::Relaxed);
+        self.ahead_bytes.store(0, Ordering::Relaxed);
         let mut reactor = self.reactor(now);
         reactor.flush(now);
         let batch = reactor.take_batch();

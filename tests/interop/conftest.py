@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from peers import PATHS, JsDriver, eventually
-from serving import DRIVERS, Join, Page, Start
+from serving import DRIVERS, THREADS, Join, Page, Start
 
 import siox
 
@@ -31,7 +31,7 @@ async def start(driver: str) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def begin(io: siox.Server) -> str:
-            return await stack.enter_async_context(DRIVERS[driver](io))
+            return await stack.enter_async_context((DRIVERS | THREADS)[driver](io))
 
         yield begin
 

@@ -1,6 +1,6 @@
 """The app that the official Engine.IO protocol 4 suite talks to: it echoes text as text, binary as binary.
 
-    python tests/interop/engine_io_app.py [own | asgi]
+    python tests/interop/engine_io_app.py [own | threads | asgi]
 
 siox serves Socket.IO; this takes its engine one layer lower, by the private option `raw_messages`.
 Source: socketio/socket.io, docs/engine.io-protocol, "Test suite".
@@ -39,7 +39,8 @@ class EngineServer(siox.Server):
         return Echo(self)
 
 
-io = EngineServer(path="/engine.io/", ping_interval=0.3, ping_timeout=0.2, cors="*")
+THREADS = 2 if sys.argv[1:] == ["threads"] else 0
+io = EngineServer(path="/engine.io/", ping_interval=0.3, ping_timeout=0.2, cors="*", io_threads=THREADS)
 
 
 if __name__ == "__main__":

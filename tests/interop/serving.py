@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import uvicorn
 from peers import JsClient, eventually
@@ -41,7 +42,18 @@ async def under_uvicorn(io: siox.Server) -> AsyncIterator[str]:
         await task
 
 
+def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManager[str]]:
+    """Run the server on its own listener, on so many threads (see `ServerConfig.io_threads`)."""
+
+    def start(io: siox.Server) -> AbstractAsyncContextManager[str]:
+        io.config = replace(io.config, io_threads=count)
+        return own_listener(io)
+
+    return start
+
+
 DRIVERS = {"own": own_listener, "asgi": under_uvicorn}
+THREADS = {"1 thread": on_threads(1), "2 threads": on_threads(2)}
 
 
 class Page:

@@ -1,6 +1,6 @@
 """The app that the official Socket.IO protocol 5 suite talks to.
 
-    python tests/interop/socket_io_app.py [own | asgi]
+    python tests/interop/socket_io_app.py [own | threads | asgi]
 
 Source: socketio/socket.io, docs/socket.io-protocol, "Test suite".
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 import siox
 
-io = siox.Server(ping_interval=0.3, ping_timeout=0.2, connect_timeout=1, cors="*")
+THREADS = 2 if sys.argv[1:] == ["threads"] else 0
+io = siox.Server(ping_interval=0.3, ping_timeout=0.2, connect_timeout=1, cors="*", io_threads=THREADS)
 
 
 @io.on("connection")

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from peers import UNDEFINED, JsError, eventually
-from serving import Join
+from serving import DRIVERS, THREADS, Join
 
 import siox
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(60)]
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.timeout(60),
+    pytest.mark.parametrize("driver", [*DRIVERS, *THREADS], indirect=True),
+]
 
 
 async def test_row_1_events_travel_both_ways(join: Join) -> None:

@@ -11,17 +11,18 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 from peers import HERE, JsDriver, eventually, node
-from serving import own_listener
+from serving import on_threads, own_listener
 
 import siox
 
 MIB = 1024 * 1024
+Serve = Callable[[siox.Server], AbstractAsyncContextManager[str]]
 pytestmark = pytest.mark.node
 
 
@@ -53,7 +54,8 @@ async def line_of(process: Any) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(150)
-async def test_a_room_of_a_thousand_while_twenty_upgrade() -> None:
+@pytest.mark.parametrize("serve", [own_listener, on_threads(1), on_threads(2)], ids=["own", "1", "2"])
+async def test_a_room_of_a_thousand_while_twenty_upgrade(serve: Serve) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     io = siox.Server(ping_interval=60, ping_timeout=60)
@@ -77,7 +79,7 @@ async def test_a_room_of_a_thousand_while_twenty_upgrade() -> None:
             await io.to("room").emit("tick", number)
             await asyncio.sleep(0.002)
 
-    async with own_listener(io) as url:
+    async with serve(io) as url:
         report = await node("room.mjs", url, "1000", "20", str(broadcasts), str(ups), patience=120)
         await begun[0]
     assert report == {
@@ -91,12 +93,13 @@ async def test_a_room_of_a_thousand_while_twenty_upgrade() -> None:
     assert list(heard.values()) == [list(range(ups))] * 20
 
 
-async def test_eight_threads_and_a_second_loop_emit_at_once(js: JsDriver) -> None:
+@pytest.mark.parametrize("serve", [own_listener, on_threads(2)], ids=["own", "2"])
+async def test_eight_threads_and_a_second_loop_emit_at_once(js: JsDriver, serve: Serve) -> None:
     io = siox.Server()
     each = 500
     arrived: asyncio.Queue[siox.Socket] = asyncio.Queue()
     io.on("connection", arrived.put_nowait)
-    async with own_listener(io) as url:
+    async with serve(io) as url:
         client = await js.connect(
             url,
             "websocket",
