@@ -113,3 +113,40 @@ fn number(mut text: &[u8]) -> (u64, &[u8]) {
     }
     (value, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(texts: &[(bool, &[u8])]) -> Vec<u8> {
+        let (mut partial, mut out) = (Partial::default(), Vec::new());
+        for &(binary, data) in texts {
+            if let Some(request) = partial.take(Message { binary, data }) {
+                request.answer(&mut out);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn what_is_asked_is_answered() {
+        assert_eq!(answer(&[(false, br#"427["echo",[1]]"#)]), b"\x81\x08437[[1]]");
+        assert_eq!(answer(&[(false, br#"420["join"]"#)]), b"\x81\x05430[]");
+        let binary = answer(&[(false, br#"451-3["echo",{}]"#), (true, b"xy")]);
+        assert_eq!(binary, b"\x81\x09461-3[{}]\x82\x02xy");
+        assert_eq!(answer(&[(false, b"3"), (false, br#"42["other",1]"#)]), b"");
+    }
+
+    #[test]
+    fn a_series_has_its_count_rate_and_payload() {
+        let message = Message { binary: false, data: br#"421["paced",250,50,"x"]"# };
+        let Some(Request::Series { id: 1, count: 250, per_second: Some(rate), payload }) =
+            Partial::default().take(message)
+        else {
+            panic!("another request");
+        };
+        let mut out = Vec::new();
+        payload.broadcast(9, &mut out);
+        assert_eq!((rate, out.as_slice()), (50.0, &b"\x81\x0d42[\"b\",9,\"x\"]"[..]));
+    }
+}

@@ -83,3 +83,35 @@ fn frame(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
         out.extend_from_slice(part);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 4] = [1, 2, 3, 4];
+
+    fn masked(data: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        text(&[data], &mut frame);
+        let mut payload = frame.split_off(frame.len() - data.len());
+        frame[1] |= 0x80;
+        unmask(&mut payload, KEY);
+        [frame, KEY.to_vec(), payload].concat()
+    }
+
+    #[test]
+    fn a_frame_of_any_size_is_measured_and_unmasked() {
+        for size in [0, 1, 7, 8, 125, 126, 65_535, 65_536] {
+            let data = vec![b'x'; size];
+            let mut frame = masked(&data);
+            assert_eq!(length(&frame), Some(frame.len()));
+            assert_eq!(message(&mut frame).map(|message| message.data), Some(data.as_slice()));
+        }
+    }
+
+    #[test]
+    fn a_head_that_is_not_whole_has_no_length() {
+        let frame = masked(&[0; 300]);
+        assert!((0..4).all(|end| length(&frame[..end]).is_none()));
+    }
+}
