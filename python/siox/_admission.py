@@ -156,7 +156,7 @@ class Admission:
 
     def _accept(self, socket: Socket) -> None:
         socket._state = State.CONNECTED
-        socket._engine.accept(socket._key)
+        socket._engine.accept(socket._key, socket.namespace._events.entries)
         self._fire(socket, "connection", ())
 
     def _fire(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:

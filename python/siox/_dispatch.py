@@ -33,9 +33,6 @@ SLOW_HANDLER = 0.1
 QUIET_TIME = 10.0
 """Seconds between two log lines about bad payloads."""
 
-_AT_ONCE = frozenset({str, int, float, bool, dict, list, bytes})
-"""Types of results that certainly need no waiting."""
-
 
 class Call:
     """One call of a handler, for what comes after it: its answer, or its fault.
@@ -141,53 +138,65 @@ class Dispatcher:
     def event(
         self, socket: Socket, name: str | int, values: tuple[Any, ...], ack_id: int | None, size: int
     ) -> None:
-        """Call the handler of an event. The way nearly every event takes; `_route` is the long one."""
-        own = socket._own
-        listener = socket.namespace._events.entries.get(name)  # type: ignore[arg-type]
-        if own is not None:
-            if not own.simple:
-                listener = None
-            elif (mine := own.listeners.entries.get(name)) is not None:  # type: ignore[arg-type]
-                listener = mine if listener is None else None
-        if type(listener) is not Listener or not listener.direct:
-            self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
-            return
-        shape = listener.shape
-        if not shape.low <= len(values) <= shape.high:
-            fitting = shape.fit(values)
-            if fitting is None:
-                self._too_few(self._call_of(socket, name, listener, values, ack_id), shape.low)
-                return
-            values = fitting
-        arguments = (socket, *values) if listener.leading else values
-        began = monotonic()
-        try:
-            if shape.is_async:
-                result = self.start(listener.function(*arguments))
-                if result.done():
-                    result = result.result()
-            else:
-                result = copy_context().run(listener.function, *arguments)
-            if result is None:
-                if ack_id is not None:
-                    self.engine.acknowledge(socket._key, ack_id, NOTHING)
-            elif type(result) in _AT_ONCE:
-                if ack_id is not None:
-                    self.engine.acknowledge(socket._key, ack_id, (result,))
-            else:
-                self._settle(self._call_of(socket, name, listener, values, ack_id), result)
-        except Exception as error:
+        """Deal with an event that the engine cannot hand straight to one handler: see `Listener.direct`."""
+        self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
+
+    def step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Start what a handler gave; return its result, or the task if it has not ended."""
+        if self._start is None:
+            return self.start(coroutine)
+        task = self._start(coroutine)
+        if task.done():
+            return task.result()
+        self._hold_until_done(task)
+        return task
+
+    def settle(
+        self,
+        socket: Socket,
+        name: str,
+        listener: Listener,
+        values: tuple[Any, ...],
+        ack_id: int | None,
+        result: Any,
+    ) -> None:
+        """The engine has called a handler, and what it returned is not simply its answer."""
+        self._settle(self._call_of(socket, name, listener, values, ack_id), result)
+
+    def raised(
+        self,
+        socket: Socket,
+        name: str,
+        listener: Listener,
+        values: tuple[Any, ...],
+        ack_id: int | None,
+        error: BaseException,
+    ) -> None:
+        """The engine has called a handler, and it raised, or its result cannot be sent."""
+        if isinstance(error, Exception):
             self.failed(self._call_of(socket, name, listener, values, ack_id), error)
-        except asyncio.CancelledError:
+        elif isinstance(error, asyncio.CancelledError):
             log.debug("handler %s was cancelled", listener.name)
-        if monotonic() - began > SLOW_HANDLER:
-            self._slow(listener, str(name), monotonic() - began)
+        else:
+            raise error
+
+    def slow(self, listener: Listener, name: str, seconds: float) -> None:
+        """A handler has held the loop for so many seconds."""
+        self.slow_calls += 1
+        if not listener.slow:
+            listener.slow = True
+            log.warning(
+                "handler %s of event %r held the event loop for %.0f ms: make it async def, or thread=True",
+                listener.name,
+                name,
+                seconds * 1000,
+            )
 
     def _call_of(
-        self, socket: Socket, name: str | int, listener: Listener, values: tuple[Any, ...], ack_id: int | None
+        self, socket: Socket, name: str, listener: Listener, values: tuple[Any, ...], ack_id: int | None
     ) -> Call:
         answer = None if ack_id is None else Answer(self.engine, socket._key, ack_id, 1)
-        return Call(socket, str(name), listener.function, values, answer)
+        return Call(socket, name, listener.function, values, answer)
 
     def _route(self, socket: Socket, event: Event) -> None:
         own = socket._own
@@ -213,7 +222,7 @@ class Dispatcher:
     def _occupy(self, socket: Socket) -> None:
         own = socket._own_or_new()
         own.busy += 1
-        own.simple = False
+        own.direct = None
 
     def _release(self, socket: Socket) -> None:
         own = socket._own
@@ -373,7 +382,7 @@ class Dispatcher:
             else:
                 result = copy_context().run(function, *fitting)
                 if monotonic() - began > SLOW_HANDLER:
-                    self._slow(listener, name, monotonic() - began)
+                    self.slow(listener, name, monotonic() - began)
             return self._settle(call, result)
         except Exception as error:
             self.failed(call, error)
@@ -497,17 +506,6 @@ class Dispatcher:
     def _unheard(self, socket: Socket, event: Event, why: str) -> None:
         self.unheard += 1
         log.debug("event %r of socket %s is dropped: %s", event.name, socket.id, why)
-
-    def _slow(self, listener: Listener, name: str, seconds: float) -> None:
-        self.slow_calls += 1
-        if not listener.slow:
-            listener.slow = True
-            log.warning(
-                "handler %s of event %r held the event loop for %.0f ms: make it async def, or thread=True",
-                listener.name,
-                name,
-                seconds * 1000,
-            )
 
 
 async def _await(awaitable: Any) -> Any:

@@ -6,16 +6,18 @@ import asyncio
 import functools
 import types
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from siox._awaitables import on_loop_of
 from siox._listeners import RESERVED_EVENTS
 from siox.exceptions import AckTimeoutError, DisconnectedError, SioxError, UsageError
 
 if TYPE_CHECKING:
+    from siox._siox import Engine
     from siox.types import AckCallback
 
 Failure: TypeAlias = Literal["timeout", "disconnected"] | None
+_T = TypeVar("_T")
 Settle: TypeAlias = Callable[[Failure, Any], None]
 
 CALLBACK_TYPES = frozenset(
@@ -95,6 +97,16 @@ def settle_future(future: asyncio.Future[Any], *, broadcast: bool) -> Settle:
             future.set_result([unpack(each) for each in values] if broadcast else unpack(values))
 
     return on_loop_of(future, settle)
+
+
+async def wait_for_ack(engine: Engine, ack_id: int, future: asyncio.Future[_T]) -> _T:
+    """Wait for an acknowledgement; whoever is cancelled meanwhile has the engine forget it."""
+    try:
+        return await future
+    finally:
+        # Without a time limit it would be remembered as long as the client stays.
+        if future.cancelled() or not future.done():
+            engine.cancel_ack(ack_id)
 
 
 def settle_callback(call: Callable[[tuple[Any, ...]], None], *, error_first: bool, broadcast: bool) -> Settle:

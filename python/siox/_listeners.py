@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siox._signature import Shape, name_of, shape_of
+from siox._siox import Direct
 from siox.exceptions import DisconnectedError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Listener:
     """One registered handler, and how it is called.
 
     Attributes:
-        direct: a call with the values is all there is to it.
+        direct: a call with the values is all there is to it, so the engine makes it itself.
         leading: 1 where the socket is passed before the values.
     """
 
@@ -50,7 +51,7 @@ class Listener:
         self.thread = thread
         self.ordered = ordered
         self.slow = False
-        self.direct = not (once or thread or ordered) and self.shape.plain
+        self.direct = self._find_direct()
         if thread and self.shape.is_async:
             raise UsageError(f"thread=True is for a plain function, {self.name} is a coroutine function")
 
@@ -64,8 +65,14 @@ class Listener:
         shape = self.shape
         if shape._late:
             shape.resolve(self.function)
-        self.direct = not (self.once or self.thread or self.ordered) and shape.plain
+            self.direct = self._find_direct()
         return shape
+
+    def _find_direct(self) -> Direct | None:
+        shape = self.shape
+        if self.once or self.thread or self.ordered or not shape.plain:
+            return None
+        return Direct(self.function, bool(self.leading), shape.low, shape.high, shape.is_async)
 
 
 Entry = Listener | tuple[Listener, ...]
@@ -152,7 +159,8 @@ class Own:
     """What one socket has registered; it exists only where there is something.
 
     Attributes:
-        simple: an event goes straight to its listener: nothing else wants to see or hold it.
+        direct: the socket's own listeners by event name, while events go straight to their listener; None
+            when something else wants to see or hold them.
         starting: `connection` handlers that still run; events without a listener are parked meanwhile.
         busy: what must end before the next event starts: an ordered handler, middleware.
         held: events that wait for that.
@@ -162,13 +170,13 @@ class Own:
         "any_in",
         "any_out",
         "busy",
+        "direct",
         "held",
         "listeners",
         "middleware",
         "parked",
         "parked_size",
         "replay_due",
-        "simple",
         "starting",
         "streams",
         "waiters",
@@ -187,11 +195,11 @@ class Own:
         self.starting = 0
         self.busy = 0
         self.held: deque[Event] | None = None
-        self.simple = True
+        self.direct: dict[str, Entry] | None = self.listeners.entries
 
     def refresh(self) -> None:
         """Note whether an event may go straight to its listener."""
-        self.simple = not (
+        crowded = (
             self.any_in
             or self.middleware
             or self.waiters
@@ -200,11 +208,12 @@ class Own:
             or self.busy
             or self.held
         )
+        self.direct = None if crowded else self.listeners.entries
 
     @property
     def empty(self) -> bool:
         """Nothing is registered and nothing waits."""
-        return self.simple and not (self.listeners or self.any_out or self.starting)
+        return self.direct is not None and not (self.listeners or self.any_out or self.starting)
 
     def park(self, event: Event) -> bool:
         """Keep an event until a listener is there; False when there is no room."""
@@ -215,7 +224,7 @@ class Own:
             return False
         parked.append(event)
         self.parked_size += event.size
-        self.simple = False
+        self.direct = None
         return True
 
     def take_parked(self) -> list[Event]:

@@ -1,10 +1,10 @@
 """The extension module: one server's Rust half. Private; `siox` is the public face."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Engine", "Peer", "Request", "decode_event", "encode_event"]
+__all__ = ["Direct", "Engine", "Peer", "Request", "decode_event", "encode_event"]
 
 _AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
 """Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
@@ -37,6 +37,8 @@ class EngineOptions(TypedDict, total=False):
     static_files: dict[str, tuple[str, bytes]]
     """Own listener only: URL path to content type and body."""
     virtual_clock: bool
+    slow_handler: float
+    """Seconds after which `Events.slow` hears of a plain handler."""
     raw_messages: bool
     """Give messages as they are, without Socket.IO."""
     low_water: int
@@ -63,6 +65,32 @@ class Events(Protocol):
         self, socket: Any, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int, /
     ) -> None:
         """An event came; `size` is its bytes on the wire."""
+    def step(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
+        """A handler that was called directly gave this. Returns its result, or what will have it."""
+    def settle(
+        self,
+        socket: Any,
+        name: str,
+        listener: Any,
+        values: tuple[Any, ...],
+        ack_id: int | None,
+        result: Any,
+        /,
+    ) -> None:
+        """A handler was called directly; its result may have to be waited for before it is an answer."""
+    def raised(
+        self,
+        socket: Any,
+        name: str,
+        listener: Any,
+        values: tuple[Any, ...],
+        ack_id: int | None,
+        error: BaseException,
+        /,
+    ) -> None:
+        """A handler was called directly and raised, or its result cannot be sent."""
+    def slow(self, listener: Any, name: str, seconds: float, /) -> None:
+        """A handler was called directly and held the loop."""
     def disconnect(self, socket: Any, reason: str, details: str | None, /) -> None:
         """The socket is gone, accepted or not. Its rooms stand until `Engine.forget`, which must follow."""
     def allow_request(self, request_id: int, request: dict[str, Any], /) -> None:
@@ -82,6 +110,18 @@ class RawEvents(Events, Protocol):
         """A message of Engine.IO came."""
     def closed(self, session: int, reason: str, /) -> None:
         """A session is over."""
+
+@final
+class Direct:
+    """How the engine calls a handler that takes its values as they are.
+
+    It passes the socket first if `leading`, then at most `high` values; fewer than `low` are for
+    `Events.event` to deal with.
+    """
+
+    def __new__(
+        cls, function: Callable[..., Any], leading: bool, low: int, high: int, is_async: bool
+    ) -> Direct: ...
 
 @final
 class Engine:
@@ -133,8 +173,13 @@ class Engine:
         """
     def close_listeners(self) -> None:
         """Accept no more connections."""
-    def accept(self, key: int) -> None:
-        """Answer CONNECT; from here on emits leave and events arrive."""
+    def accept(self, key: int, handlers: dict[str, Any] | None = None) -> None:
+        """Answer CONNECT; from here on emits leave and events arrive.
+
+        An event with one listener in `handlers`, by name, goes straight to it where its `direct` is a
+        `Direct` and the socket's `_own` is None. `_own.direct` are the socket's own listeners, or None to
+        have `Events.event` called.
+        """
     def refuse(self, key: int, message: str, data: Any) -> None:
         """Answer CONNECT_ERROR with the message, and with data unless it is None."""
     def emit(self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False) -> bool:
@@ -147,8 +192,11 @@ class Engine:
         callback: _AckCallback,
         timeout: float | None,
         volatile: bool = False,
-    ) -> bool:
-        """Send an event and hand its acknowledgement to the callback, on the loop's thread."""
+    ) -> tuple[int, bool]:
+        """Send an event and hand its acknowledgement to the callback, on the loop's thread.
+
+        Returns what `cancel_ack` takes, and what `emit` returns.
+        """
     def broadcast(
         self,
         namespace: str,
@@ -171,8 +219,13 @@ class Engine:
         volatile: bool,
         callback: _AckCallback,
         timeout: float,
-    ) -> bool:
-        """Send an event to many and hand all acknowledgements to the callback."""
+    ) -> tuple[int, bool]:
+        """Send an event to many and hand all acknowledgements to the callback.
+
+        Returns what `cancel_ack` takes, and what `broadcast` returns.
+        """
+    def cancel_ack(self, ack_id: int) -> None:
+        """Forget an acknowledgement and its callback: nobody waits for it any more."""
     def acknowledge(self, key: int, ack_id: int, args: tuple[Any, ...]) -> None:
         """Answer an event."""
     def when_drained(self, key: int | None, callback: Callable[[], None]) -> None:

@@ -11,6 +11,9 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+NAME = "siox"
+"""Of the tasks; to number each of them, as asyncio does, would cost more than to call a small handler."""
+
 StartTask: TypeAlias = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
@@ -35,7 +38,7 @@ if sys.version_info >= (3, 12):
             # The constructor, because `loop.create_task(eager_start=True)` is refused by the loops of
             # 3.12 and 3.13 and ignored by uvloop.
             if task_factory() is None:
-                return task_class(coroutine, loop=loop, eager_start=True)
+                return task_class(coroutine, loop=loop, name=NAME, eager_start=True)
             return loop.create_task(coroutine)
 
         return start
@@ -68,7 +71,7 @@ def _capturing_starter(loop: asyncio.AbstractEventLoop) -> StartTask:
         context = expected = copy_context()
         attributes["call_soon"] = capture
         try:
-            task = task_class(coroutine, loop=loop, context=context)
+            task = task_class(coroutine, loop=loop, name=NAME, context=context)
         finally:
             del attributes["call_soon"]
             first, step, expected = step, None, None

@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from siox._awaitables import DONE, Drain
-from siox._emitting import check_event, room_names, settle_callback, settle_future, split_callback
+from siox._emitting import (
+    check_event,
+    room_names,
+    settle_callback,
+    settle_future,
+    split_callback,
+    wait_for_ack,
+)
 from siox.config import check_timeout
 from siox.exceptions import UsageError
 
@@ -165,7 +172,8 @@ class Broadcasts:
         if self._rooms is not None and not self._rooms:
             return []
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        namespace.server._engine.broadcast_with_ack(
+        engine = namespace.server._engine
+        ack_id, _ = engine.broadcast_with_ack(
             namespace.name,
             event,
             values,
@@ -178,7 +186,7 @@ class Broadcasts:
         )
         if namespace._outgoing:
             self._show_outgoing(namespace, event, values)
-        return await future
+        return await wait_for_ack(engine, ack_id, future)
 
     def _emit_with_callback(
         self, event: str, values: tuple[Any, ...], callback: AckCallback
@@ -193,7 +201,7 @@ class Broadcasts:
             server._soon(call, (None, []))
             return DONE
         settle = settle_callback(call, error_first=True, broadcast=True)
-        over = server._engine.broadcast_with_ack(
+        _, over = server._engine.broadcast_with_ack(
             namespace.name,
             event,
             values,

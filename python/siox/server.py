@@ -11,14 +11,14 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from siox import _siox
+from siox import _listeners, _siox
 from siox._admission import Admission
 from siox._awaitables import on_loop_of, settle_empty
-from siox._dispatch import Dispatcher
+from siox._dispatch import SLOW_HANDLER, Dispatcher
 from siox._listening import Listener, open_tcp, open_unix
 from siox.config import ServerConfig, check_timeout
 from siox.exceptions import UsageError
@@ -319,6 +319,10 @@ class Server(Namespace):
         engine = _siox.Engine(options, events)
         dispatcher = Dispatcher(engine)
         events.event = dispatcher.event
+        events.step = dispatcher.step
+        events.settle = dispatcher.settle
+        events.raised = dispatcher.raised
+        events.slow = dispatcher.slow
         self._engine_made, self._dispatcher_made = engine, dispatcher
         _running.add(self)
         if options["trace"]:
@@ -326,7 +330,9 @@ class Server(Namespace):
         return engine, dispatcher
 
     def _engine_options(self) -> _siox.EngineOptions:
-        return self.config.engine_options(virtual_clock=self._virtual_clock)
+        options = self.config.engine_options(virtual_clock=self._virtual_clock)
+        options["slow_handler"] = SLOW_HANDLER
+        return options
 
     def _make_events(self) -> EngineEvents:
         return EngineEvents(self)
@@ -366,10 +372,25 @@ class Server(Namespace):
 class EngineEvents:
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "event")
+    __slots__ = (
+        "_server",
+        "admit",
+        "allow_request",
+        "connect",
+        "disconnect",
+        "event",
+        "raised",
+        "settle",
+        "slow",
+        "step",
+    )
 
+    # The dispatcher's own methods, since this is the way that every event takes.
     event: Callable[[Socket, str | int, tuple[Any, ...], int | None, int], None]
-    """An event came: the dispatcher's own method, since this is the way that every event takes."""
+    step: Callable[[Coroutine[Any, Any, Any]], Any]
+    settle: Callable[[Socket, str, _listeners.Listener, tuple[Any, ...], int | None, Any], None]
+    raised: Callable[[Socket, str, _listeners.Listener, tuple[Any, ...], int | None, BaseException], None]
+    slow: Callable[[_listeners.Listener, str, float], None]
 
     def __init__(self, server: Server) -> None:
         self._server = server

@@ -16,6 +16,7 @@ from siox._emitting import (
     settle_future,
     split_callback,
     unpack,
+    wait_for_ack,
 )
 from siox._listeners import RESERVED_EVENTS, Listener, Own
 from siox._streams import EventStream
@@ -608,7 +609,7 @@ class SocketOperator:
                 socket.namespace.server._dispatcher.call_back(socket, function, values, event)
 
             settle = settle_callback(call, error_first=self._timeout is not None, broadcast=False)
-            over = engine.emit_with_ack(
+            _, over = engine.emit_with_ack(
                 socket._key, event, values, settle, self._ack_seconds(), self._volatile
             )
         return Drain(engine, socket._key) if over else DONE
@@ -641,8 +642,11 @@ class SocketOperator:
         socket._show_outgoing(event, values)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         settle = settle_future(future, broadcast=False)
-        socket._engine.emit_with_ack(socket._key, event, values, settle, self._ack_seconds(), self._volatile)
-        return await future
+        engine = socket._engine
+        ack_id, _ = engine.emit_with_ack(
+            socket._key, event, values, settle, self._ack_seconds(), self._volatile
+        )
+        return await wait_for_ack(engine, ack_id, future)
 
     def _ack_seconds(self) -> float | None:
         return self._timeout or self._socket.namespace.server.config.ack_timeout

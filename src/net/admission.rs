@@ -5,6 +5,7 @@
 
 use super::connection::{Part, Protocol};
 use super::event::Event;
+use super::flush::Due;
 use super::keys::{RequestKey, SessionKey, Wire};
 use super::link::{Context, LinkKind, Outgoing};
 use super::outbox::Outbox;
@@ -173,10 +174,10 @@ impl Reactor {
             probe: None,
             info: Arc::new(info),
             timer: None,
-            dirty: false,
+            due: Due::No,
             closing: false,
             watched: false,
-            over_limit: None,
+            over_limit: false,
             put_off: 0,
             paused: false,
             held_post: None,

@@ -275,8 +275,14 @@ impl Reactor {
                 self.arm_connection(key);
                 self.make_ready(key);
             }
-            // What the peer sent meanwhile was not read, and what it pipelined is next.
-            Ok(Written::All) if had_output => self.make_ready(key),
+            // What the peer sent meanwhile was not read, what it pipelined is next, and an outbox had to wait.
+            Ok(Written::All) if had_output => {
+                if let Some(session) = connection.session {
+                    self.with_session(session, |entry| entry.outbox.set_blocked(false));
+                    self.mark_dirty(session);
+                }
+                self.make_ready(key);
+            }
             Ok(Written::All) => {}
             Err(_) => self.connection_lost(key, Some(TransportFault::Io), now),
         }

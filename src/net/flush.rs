@@ -1,48 +1,85 @@
 //! Outboxes to the kernel, once a turn: who has something to send, who has drained, who is over the limit.
 
+use super::connection::Connection;
 use super::event::Event;
 use super::keys::{ConnectionKey, SessionKey, SocketKey, Wire};
 use super::outbox::Sent;
 use super::reactor::Reactor;
 use super::session::Carrier;
 use crate::proto::engine::{CloseReason, TransportFault};
+use crate::proto::limits;
 use std::time::Instant;
 
-/// What broadcasts have put into outboxes since these were last flushed.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Sweep {
-    /// Broadcasts.
-    pub packets: usize,
-    /// Their bytes.
-    pub bytes: usize,
+/// Whether and when a session is flushed next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It has nothing new to say.
+    No,
+    /// When the sweep comes round.
+    Swept,
+    /// At the end of the turn.
+    Soon,
+}
+
+/// An outbox over the limit.
+#[derive(Debug)]
+pub struct Excess {
+    session: SessionKey,
+    /// The least that it has held between two turns since, bytes.
+    least: usize,
+    /// When it last held less than ever since.
+    since: Instant,
+}
+
+impl Excess {
+    fn poll_timeout(&self) -> Instant {
+        let is_new = self.least == usize::MAX;
+        if is_new { self.since } else { self.since + limits::OUTBOX_GRACE }
+    }
 }
 
 impl Reactor {
     /// Has a session flushed at the end of the turn.
     pub(super) fn mark_dirty(&mut self, key: SessionKey) {
         if let Some(entry) = self.sessions.get_mut(key)
-            && !entry.dirty
+            && std::mem::replace(&mut entry.due, Due::Soon) != Due::Soon
         {
-            entry.dirty = true;
             self.dirty.push(key);
         }
     }
 
-    /// Writes what the turn has put into outboxes.
+    /// Has a session flushed when the sweep comes round, if not before.
+    pub(super) fn mark_swept(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key)
+            && entry.due == Due::No
+        {
+            entry.due = Due::Swept;
+            self.sweep.wait(key);
+        }
+    }
+
+    /// Whether the sweep is what a session waits for.
+    pub(super) fn is_swept(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|entry| entry.due == Due::Swept)
+    }
+
+    /// Writes what the turn has put into outboxes, and a slice of the sweep.
     pub fn flush(&mut self, now: Instant) {
         self.now = now;
-        self.sweep = Sweep::default();
+        self.begin_round();
         while !self.dirty.is_empty() {
             for key in std::mem::take(&mut self.dirty) {
                 self.flush_session(key, now);
             }
         }
+        self.write_slice(now);
+        self.check_limits(now);
     }
 
     /// Writes what waits in one outbox, by whatever carries it.
     pub(super) fn flush_session(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        entry.dirty = false;
+        entry.due = Due::No;
         match entry.carrier {
             Carrier::WebSocket(Wire::Stream(connection)) => self.write_session(key, connection, now),
             Carrier::WebSocket(Wire::Link(link)) => self.notify_link(link),
@@ -51,12 +88,24 @@ impl Reactor {
         self.after_flush(key, now);
     }
 
+    /// Writes though the kernel refused the last time.
+    pub(super) fn flush_blocked_session(&mut self, key: SessionKey, now: Instant) {
+        self.with_session(key, |entry| entry.outbox.set_blocked(false));
+        self.flush_session(key, now);
+    }
+
     fn write_session(&mut self, key: SessionKey, connection: ConnectionKey, now: Instant) {
-        self.flush_connection(connection, now);
+        let had_output = self.connections.get(connection).is_some_and(Connection::has_output);
+        if had_output {
+            self.flush_connection(connection, now);
+        }
         let (Some(entry), Some(stream)) = (self.sessions.get_mut(key), self.connections.get_mut(connection))
         else {
             return;
         };
+        if entry.outbox.is_blocked() && !had_output {
+            return; // the kernel says when it is worth another try
+        }
         if stream.has_output() {
             entry.outbox.set_blocked(!entry.outbox.is_empty());
             return;
@@ -73,20 +122,15 @@ impl Reactor {
     /// What a flush may have brought about: the end that waited for it, a drained outbox, a full one.
     pub(super) fn after_flush(&mut self, key: SessionKey, now: Instant) {
         let marks = self.options.marks;
-        let turn = self.turn;
         let Some(entry) = self.sessions.get_mut(key) else { return };
         if entry.watched && entry.outbox.refused() < marks.low_water {
             entry.watched = false;
             let drained = entry.sockets.tokens().map(|socket| Event::Drained { socket });
             self.batch.events.extend(drained);
         }
-        if !entry.outbox.is_over(marks.limit) {
-            entry.over_limit = None;
-        } else if entry.over_limit.is_none() {
-            entry.over_limit = Some(turn);
-            self.over_limit.push(key);
+        if entry.outbox.is_over(marks.limit) && !std::mem::replace(&mut entry.over_limit, true) {
+            self.excesses.push(Excess { session: key, least: usize::MAX, since: now });
         }
-        let Some(entry) = self.sessions.get_mut(key) else { return };
         if entry.closing && entry.outbox.is_empty() {
             entry.closing = false;
             entry.engine.close(now);
@@ -94,22 +138,39 @@ impl Reactor {
         }
     }
 
-    /// Closes who had a turn since its outbox passed the limit, and is still over it.
+    /// Closes whose outbox is over the limit and does not shrink: for a while, or while it grows by as much
+    /// again. What a turn put there before its peer could read is nobody's fault.
     pub(super) fn check_limits(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.over_limit) {
-            let Some(entry) = self.sessions.get(key) else { continue };
-            match entry.over_limit {
-                Some(since) if since < self.turn => {
-                    self.stats.outbox_overflows += 1;
-                    let limit = self.options.marks.limit;
-                    let fault =
-                        TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
-                    self.abort_session(key, CloseReason::TransportError(fault), now);
-                }
-                Some(_) => self.over_limit.push(key),
-                None => {}
-            }
+        if self.excesses.is_empty() {
+            return;
         }
+        let limit = self.options.marks.limit;
+        let mut excesses = std::mem::take(&mut self.excesses);
+        excesses.retain_mut(|excess| {
+            let Some(entry) = self.sessions.get_mut(excess.session) else { return false };
+            let refused = entry.outbox.refused();
+            entry.over_limit = entry.outbox.is_over(limit);
+            if !entry.over_limit {
+                return false;
+            }
+            if refused < excess.least {
+                (excess.least, excess.since) = (refused, now);
+                return true;
+            }
+            if now < excess.since + limits::OUTBOX_GRACE && refused - excess.least <= limit {
+                return true;
+            }
+            self.stats.outbox_overflows += 1;
+            let fault = TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
+            self.abort_session(excess.session, CloseReason::TransportError(fault), now);
+            false
+        });
+        self.excesses.append(&mut excesses);
+    }
+
+    /// When to look at them again.
+    pub(super) fn limits_timeout(&self) -> Option<Instant> {
+        self.excesses.iter().map(Excess::poll_timeout).min()
     }
 
     pub(super) fn watch_drain(&mut self, socket: SocketKey) {

@@ -51,14 +51,16 @@ impl Reactor {
             head: None,
         }));
         self.set_origin(Wire::Stream(key), &head);
-        if !has_body {
-            self.handle_request(Wire::Stream(key), head, &Bytes::new(), now);
+        if let Err(refusal) = self.begin_post(Wire::Stream(key), &head, now) {
+            if has_body {
+                // What follows is not worth reading.
+                self.end_keep_alive(key);
+            }
+            self.respond(Wire::Stream(key), refusal, now);
             return;
         }
-        if let Err(refusal) = self.begin_post(Wire::Stream(key), &head, now) {
-            // The body that follows is not worth reading.
-            self.end_keep_alive(key);
-            self.respond(Wire::Stream(key), refusal, now);
+        if !has_body {
+            self.handle_request(Wire::Stream(key), head, &Bytes::new(), now);
             return;
         }
         let Some(connection) = self.connections.get_mut(key) else { return };

@@ -205,6 +205,16 @@ impl Reactor {
         outgoing
     }
 
+    /// What its session still has to say goes before the goodbye.
+    pub(super) fn empty_into_link(&mut self, session: SessionKey, key: LinkKey) {
+        let (Some(entry), Some(link)) = (self.sessions.get_mut(session), self.links.get_mut(key)) else {
+            return;
+        };
+        let mut messages = Vec::new();
+        entry.outbox.take_messages(&mut messages);
+        link.outgoing.extend(messages.into_iter().map(Outgoing::Message));
+    }
+
     /// The carrier lost its peer.
     pub fn close_link(&mut self, key: LinkKey, now: Instant) {
         self.now = now;

@@ -1,4 +1,4 @@
-//! Lines for the log: each kind at most once a second, however often its cause comes.
+//! Lines for the log: each kind once or a few times a second at most, however often its cause comes.
 
 use super::event::{Event, Level};
 use super::reactor::Reactor;
@@ -31,11 +31,22 @@ pub enum LogKind {
     BadRequest,
     /// No descriptor was left for a connection.
     Accept,
+    /// A session was closed for what its peer did.
+    Breach,
+}
+
+impl LogKind {
+    /// Lines a second.
+    fn most(self) -> u64 {
+        // These name a session each, which whoever looks for one wants to find.
+        if self == Self::Breach { 10 } else { 1 }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    at: Option<Instant>,
+    since: Option<Instant>,
+    lines: u64,
     kept_back: u64,
 }
 
@@ -44,18 +55,21 @@ struct Said {
 pub struct Seldom(HashMap<LogKind, Said>);
 
 impl Seldom {
-    /// The line, with how many like it were kept back; None while it was said a moment ago.
+    /// The line, with how many like it were kept back; None while enough of its kind was said a moment ago.
     pub fn admit(&mut self, kind: LogKind, mut line: String, now: Instant) -> Option<String> {
         let said = self.0.entry(kind).or_default();
-        if said.at.is_some_and(|at| now < at + PAUSE) {
+        if said.since.is_none_or(|since| now >= since + PAUSE) {
+            if said.kept_back > 0 {
+                // Writing to a String cannot fail.
+                let _ = write!(line, " ({} more like it)", said.kept_back);
+            }
+            *said = Said { since: Some(now), lines: 0, kept_back: 0 };
+        }
+        if said.lines == kind.most() {
             said.kept_back += 1;
             return None;
         }
-        if said.kept_back > 0 {
-            // Writing to a String cannot fail.
-            let _ = write!(line, " ({} more like it)", said.kept_back);
-        }
-        *said = Said { at: Some(now), kept_back: 0 };
+        said.lines += 1;
         Some(line)
     }
 }
@@ -66,7 +80,7 @@ impl Reactor {
         self.batch.events.push(Event::Log { level, message });
     }
 
-    /// Says a line unless one of its kind was said within the second.
+    /// Says a line unless enough of its kind was said within the second.
     pub(super) fn log_seldom(&mut self, kind: LogKind, line: String, now: Instant) {
         if let Some(line) = self.seldom.admit(kind, line, now) {
             self.log(Level::Warning, line);
@@ -88,5 +102,8 @@ mod tests {
         assert_eq!(say(LogKind::Origin, 999), None);
         assert_eq!(say(LogKind::Version, 999).as_deref(), Some("line"));
         assert_eq!(say(LogKind::Origin, 1000).as_deref(), Some("line (2 more like it)"));
+        let breaches = (0..30).filter_map(|after| say(LogKind::Breach, after)).count();
+        assert_eq!(breaches, 10);
+        assert_eq!(say(LogKind::Breach, 1000).as_deref(), Some("line (20 more like it)"));
     }
 }

@@ -25,6 +25,7 @@ pub mod slots;
 pub mod socket;
 pub mod stats;
 pub mod stream;
+pub mod sweep;
 pub mod timers;
 pub mod trace;
 pub mod websocket;

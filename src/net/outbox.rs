@@ -13,10 +13,6 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 
-/// Frames up to this size are copied behind each other; larger ones are shared.
-const COPY_LIMIT: usize = 4 * 1024;
-/// A run of copied frames grows up to this size before the next one begins.
-const RUN_LIMIT: usize = 64 * 1024;
 /// Buffers handed to one `writev`.
 const MAX_SLICES: usize = 64;
 
@@ -138,16 +134,22 @@ impl Outbox {
 
     /// Queues a packet of the application.
     pub fn push(&mut self, packet: &Encoded) {
-        self.crowded |= self.pending > 0;
+        self.push_all(std::slice::from_ref(packet), std::slice::from_ref(packet.websocket()));
+    }
+
+    /// Queues packets of the application, whose frames somebody has joined already.
+    pub fn push_all(&mut self, packets: &[Encoded], joined: &[Bytes]) {
+        self.crowded |= self.pending > 0 || packets.len() > 1;
         match &mut self.form {
             Form::Packets(items) => {
-                self.pending += packet.size();
-                items.push_back(Item::Packet(packet.clone()));
+                self.pending += packets.iter().map(Encoded::size).sum::<usize>();
+                items.extend(packets.iter().cloned().map(Item::Packet));
             }
             Form::Frames { chunks, written } => {
-                let frames = packet.websocket();
-                self.pending += frames.len();
-                push_frames(chunks, *written, frames);
+                for frames in joined {
+                    self.pending += frames.len();
+                    push_frames(chunks, *written, frames);
+                }
             }
         }
     }
@@ -259,11 +261,15 @@ pub struct Sent {
 fn push_frames(chunks: &mut VecDeque<Chunk>, written: usize, frames: &Bytes) {
     let only = chunks.len() == 1;
     match chunks.back_mut() {
-        Some(Chunk::Run(run)) if frames.len() <= COPY_LIMIT && run.len() < RUN_LIMIT => {
+        Some(Chunk::Run(run))
+            if frames.len() <= limits::OUTBOX_COPIED_FRAME && run.len() < limits::OUTBOX_RUN =>
+        {
             run.extend_from_slice(frames);
         }
         Some(Chunk::Shared(last))
-            if last.len() <= COPY_LIMIT && frames.len() <= COPY_LIMIT && !(only && written > 0) =>
+            if last.len() <= limits::OUTBOX_COPIED_FRAME
+                && frames.len() <= limits::OUTBOX_COPIED_FRAME
+                && !(only && written > 0) =>
         {
             let mut run = Vec::with_capacity((last.len() + frames.len()) * 2);
             run.extend_from_slice(last);

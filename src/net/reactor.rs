@@ -9,7 +9,7 @@ use super::admission::ParkedRequest;
 use super::command::Command;
 use super::connection::{Connection, Protocol};
 use super::event::Batch;
-use super::flush::Sweep;
+use super::flush::Excess;
 use super::keys::{
     ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
 };
@@ -21,10 +21,10 @@ use super::session::SessionEntry;
 use super::slots::{Key, Slots};
 use super::socket::SocketEntry;
 use super::stats::Stats;
+use super::sweep::Sweep;
 use super::timers::Timers;
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
-use crate::proto::socket::encoded::Encoded;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -71,10 +71,9 @@ pub struct Reactor {
     pub(super) seldom: Seldom,
     pub(super) stopping: bool,
     pub(super) now: Instant,
-    pub(super) turn: u64,
     ready: VecDeque<ConnectionKey>,
     pub(super) dirty: Vec<SessionKey>,
-    pub(super) over_limit: Vec<SessionKey>,
+    pub(super) excesses: Vec<Excess>,
     pub(super) sweep: Sweep,
 }
 
@@ -105,10 +104,9 @@ impl Reactor {
             seldom: Seldom::default(),
             stopping: false,
             now,
-            turn: 0,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            over_limit: Vec::new(),
+            excesses: Vec::new(),
             sweep: Sweep::default(),
         })
     }
@@ -125,7 +123,7 @@ impl Reactor {
 
     /// Reads what has come, and lets the timers that are due have their say.
     pub fn poll(&mut self, now: Instant) {
-        (self.now, self.turn) = (now, self.turn + 1);
+        self.now = now;
         if self.buffer.is_empty() || self.ready_events.capacity() == 0 {
             self.recover();
         }
@@ -161,7 +159,8 @@ impl Reactor {
         }
     }
 
-    fn poll_sockets(&mut self, now: Instant) -> usize {
+    /// Reads what is readable and writes what is writable; gives how many connections were.
+    pub(super) fn poll_sockets(&mut self, now: Instant) -> usize {
         let mut events = std::mem::replace(&mut self.ready_events, Events::with_capacity(0));
         let polled = self.poll.poll(&mut events, Some(Duration::ZERO));
         let mut count = 0;
@@ -190,11 +189,16 @@ impl Reactor {
         count
     }
 
+    /// A connection that may be written: said with everything that comes, and news to who is blocked.
     fn handle_writable(&mut self, key: ConnectionKey, now: Instant) {
-        self.flush_connection(key, now);
-        let Some(connection) = self.connections.get(key) else { return };
-        if let Some(session) = connection.session {
-            self.flush_session(session, now);
+        if self.connections.get(key).is_some_and(Connection::has_output) {
+            self.flush_connection(key, now);
+        }
+        let Some(session) = self.connections.get(key).and_then(|connection| connection.session) else {
+            return;
+        };
+        if self.sessions.get(session).is_some_and(|entry| entry.outbox.is_blocked()) {
+            self.flush_blocked_session(session, now);
         }
     }
 
@@ -227,12 +231,15 @@ impl Reactor {
     /// Carries out an order of the layer above.
     pub fn command(&mut self, command: Command, now: Instant) {
         self.now = now;
+        if !matches!(command, Command::Broadcast { .. }) {
+            self.push_broadcasts();
+        }
         match command {
             Command::Send { socket, packet, volatile } => {
                 self.send(socket, &packet, volatile);
             }
             Command::Broadcast { sockets, packet, volatile } => {
-                self.broadcast(&sockets, &packet, volatile);
+                self.broadcast(sockets, packet, volatile);
             }
             Command::Accept { socket, packet } => self.accept_socket(socket, &packet),
             Command::Refuse { socket, packet } => self.refuse_socket(socket, &packet),
@@ -255,17 +262,6 @@ impl Reactor {
         }
     }
 
-    /// Sends one packet to many sockets. True when so much waits for the sweep that its producer should
-    /// wait for it.
-    pub fn broadcast(&mut self, sockets: &[SocketKey], packet: &Encoded, volatile: bool) -> bool {
-        for &socket in sockets {
-            self.send(socket, packet, volatile);
-        }
-        self.sweep.packets += 1;
-        self.sweep.bytes += packet.size();
-        self.sweep.packets > limits::SWEEP_PACKETS || self.sweep.bytes > limits::SWEEP_BYTES
-    }
-
     /// Whether a socket's outbox is at the high-water mark.
     pub fn is_full(&self, socket: SocketKey) -> bool {
         let session = self.sockets.get(socket).and_then(|entry| self.sessions.get(entry.session));
@@ -283,10 +279,10 @@ impl Reactor {
 
     /// When to call [`Reactor::poll`] though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.ready.is_empty() || self.accepting || !self.over_limit.is_empty() {
+        if !self.ready.is_empty() || self.accepting || self.sweep.is_under_way() {
             return Some(self.now);
         }
-        self.timers.poll_timeout()
+        [self.timers.poll_timeout(), self.limits_timeout()].into_iter().flatten().min()
     }
 
     /// What has happened since the last call.
@@ -294,12 +290,17 @@ impl Reactor {
         std::mem::take(&mut self.batch)
     }
 
-    /// How many outboxes wait to be flushed.
-    pub fn dirty_sessions(&self) -> usize {
-        self.dirty.len()
+    /// How many sessions, about, the next flushes write.
+    pub fn waiting_writes(&self) -> usize {
+        self.dirty.len() + self.sweep.size()
     }
 
-    /// Whether there are events to take or outboxes to flush.
+    /// Whether so many broadcasts are queued that who emits more should wait.
+    pub fn is_sweep_full(&self) -> bool {
+        self.sweep.is_full()
+    }
+
+    /// Whether there are events to take or outboxes to flush at once.
     pub fn has_work(&self) -> bool {
         !self.batch.events.is_empty() || !self.dirty.is_empty()
     }

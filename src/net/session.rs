@@ -4,9 +4,11 @@
 //! packets, a change of transport, the end) is done in [`Reactor::settle`].
 
 use super::connection::Connection;
-use super::event::{Event, Level};
+use super::event::Event;
+use super::flush::Due;
 use super::keys::{SessionKey, SocketKey, Wire};
 use super::link::Context;
+use super::log::LogKind;
 use super::outbox::Outbox;
 use super::polling::post_response;
 use super::reactor::{Reactor, TimerKey};
@@ -74,14 +76,14 @@ pub struct SessionEntry {
     pub info: Arc<HandshakeInfo>,
     /// The earliest timer set for it.
     pub timer: Option<Instant>,
-    /// In the list of sessions to be flushed.
-    pub dirty: bool,
+    /// When it is flushed.
+    pub due: Due,
     /// Closes when its outbox is empty.
     pub closing: bool,
     /// Somebody waits for the outbox to drain.
     pub watched: bool,
-    /// The turn in which its outbox passed the limit.
-    pub over_limit: Option<u64>,
+    /// In the list of those whose outbox is over the limit.
+    pub over_limit: bool,
     /// How often a timeout was put off because something may be unread.
     pub put_off: u8,
     /// What it sends is not read until its handlers catch up.
@@ -204,21 +206,31 @@ impl Reactor {
         let wire = match (entry.probe.take(), entry.carrier) {
             (Some(probe), _) => probe,
             (None, Carrier::WebSocket(wire)) => {
-                let code = entry.engine.close_reason().and_then(close_code);
-                self.flush_session(key, now);
-                if let Wire::Stream(connection) = wire
-                    && self.sessions.get(key).is_some_and(|entry| !entry.outbox.is_empty())
-                {
-                    // The kernel may hold half a frame: a goodbye would land in its middle.
-                    self.drop_stream(connection, now);
-                    return;
-                }
-                self.close_wire(wire, code, now);
+                self.close_carrier(key, wire, now);
                 return;
             }
             (None, Carrier::Polling(_)) => return,
         };
         self.close_wire(wire, None, now);
+    }
+
+    /// What still waits goes before the goodbye, as far as it can.
+    fn close_carrier(&mut self, key: SessionKey, wire: Wire, now: Instant) {
+        let reason = self.sessions.get(key).and_then(|entry| entry.engine.close_reason());
+        match wire {
+            Wire::Stream(connection) => {
+                self.flush_blocked_session(key, now);
+                if self.sessions.get(key).is_some_and(|entry| !entry.outbox.is_empty()) {
+                    // The kernel may hold half a frame: a goodbye would land in its middle.
+                    self.drop_stream(connection, now);
+                    return;
+                }
+            }
+            // Who does not read is not given it all in its carrier's memory instead.
+            Wire::Link(_) if reason.is_some_and(is_slow_reader) => {}
+            Wire::Link(link) => self.empty_into_link(key, link),
+        }
+        self.close_wire(wire, reason.and_then(close_code), now);
     }
 
     fn handle_session_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
@@ -256,7 +268,7 @@ impl Reactor {
             self.stats.protocol_errors += 1;
             let what = details.as_deref().unwrap_or_default();
             let line = format!("session {:?} closed ({reason}): {what}{}", entry.sid, hint(reason));
-            self.log(Level::Warning, line);
+            self.log_seldom(LogKind::Breach, line, now);
         }
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());
@@ -414,6 +426,10 @@ fn is_breach(reason: CloseReason) -> bool {
         CloseReason::TransportError(fault) => !matches!(fault, Io | GetAborted | PostAborted),
         _ => false,
     }
+}
+
+fn is_slow_reader(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::TransportError(TransportFault::SlowReader { .. }))
 }
 
 /// What a person can do about it.

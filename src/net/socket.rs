@@ -1,7 +1,8 @@
 //! Sockets (one client in one namespace) in the reactor: what comes for them and what they send.
 
-use super::event::{Event, Level};
+use super::event::Event;
 use super::keys::{SessionKey, SocketKey, Wire};
+use super::log::LogKind;
 use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, SessionEntry};
 use super::trace::Flow;
@@ -11,6 +12,7 @@ use crate::proto::sid::Sid;
 use crate::proto::socket::connection::{Incoming, ProtocolError};
 use crate::proto::socket::encoded::Encoded;
 use crate::proto::socket::packet::PacketKind;
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -111,7 +113,7 @@ impl Reactor {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.stats.protocol_errors += 1;
         let line = format!("session {:?} closed (forced close): {message}", entry.sid);
-        self.log(Level::Warning, line);
+        self.log_seldom(LogKind::Breach, line, now);
         self.force_close(key, now);
     }
 
@@ -177,49 +179,69 @@ impl Reactor {
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
     pub fn send(&mut self, socket: SocketKey, packet: &Encoded, volatile: bool) -> bool {
+        self.push_broadcasts();
+        let session = self.session_for(socket, std::slice::from_ref(packet), volatile);
+        session.is_some_and(|session| self.queue(session, packet, volatile))
+    }
+
+    /// The session that packets to a socket go over now; None when they are parked or come too late.
+    pub(super) fn session_for(
+        &mut self,
+        socket: SocketKey,
+        packets: &[Encoded],
+        volatile: bool,
+    ) -> Option<SessionKey> {
         let Some(entry) = self.sockets.get_mut(socket) else {
-            self.stats.late_dropped += 1;
-            return false;
+            self.stats.late_dropped += packets.len() as u64;
+            return None;
         };
         if let Some(parked) = &mut entry.parked {
             if !volatile {
-                parked.push(packet.clone());
+                parked.extend_from_slice(packets);
             }
+            return None;
+        }
+        Some(entry.session)
+    }
+
+    /// Puts packets into a session's outbox, with their frames; says whether they are there.
+    pub(super) fn push(
+        &mut self,
+        key: SessionKey,
+        packets: &[Encoded],
+        frames: &[Bytes],
+        volatile: bool,
+    ) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        if volatile && !entry.is_ready() {
+            self.stats.volatile_dropped += packets.len() as u64;
             return false;
         }
-        let session = entry.session;
-        self.queue(session, packet, volatile)
+        entry.outbox.push_all(packets, frames);
+        self.stats.packets_out += packets.len() as u64;
+        for packet in packets {
+            self.trace_packet_out(key, packet);
+        }
+        true
     }
 
     /// Puts a packet into a session's outbox. True when that is at the high-water mark.
     pub(super) fn queue(&mut self, key: SessionKey, packet: &Encoded, volatile: bool) -> bool {
-        let Some(entry) = self.sessions.get_mut(key) else { return false };
-        if volatile && !entry.is_ready() {
-            self.stats.volatile_dropped += 1;
+        let (packets, frames) = (std::slice::from_ref(packet), std::slice::from_ref(packet.websocket()));
+        if !self.push(key, packets, frames, volatile) {
             return false;
         }
-        entry.outbox.push(packet);
-        let (eager, full) = (
-            entry.outbox.pending() >= limits::OUTBOX_EAGER_WRITE && !entry.outbox.is_blocked(),
-            entry.outbox.refused() >= self.options.marks.high_water,
-        );
-        self.stats.packets_out += 1;
-        self.trace_packet_out(key, packet);
         self.mark_dirty(key);
-        if eager
-            && matches!(
-                self.sessions.get(key).map(|entry| entry.carrier),
-                Some(Carrier::WebSocket(Wire::Stream(_)))
-            )
+        let Some(entry) = self.sessions.get(key) else { return false };
+        let outbox = &entry.outbox;
+        if outbox.pending() >= limits::OUTBOX_EAGER_WRITE
+            && !outbox.is_blocked()
+            && matches!(entry.carrier, Carrier::WebSocket(Wire::Stream(_)))
         {
-            let now = self.now;
-            self.flush_session(key, now);
-            return self
-                .sessions
-                .get(key)
-                .is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water);
+            self.flush_session(key, self.now);
         }
-        full
+        let high_water = self.options.marks.high_water;
+        self.sessions.get(key).is_some_and(|entry| entry.outbox.refused() >= high_water)
     }
 
     /// Takes a socket out of its namespace, with its connection if `close`.

@@ -78,12 +78,29 @@ pub const OUTBOX_HIGH_WATER: usize = 256 * 1024;
 /// Above this many refused bytes the policy acts (centrifuge closes a client at 1 MiB; we let one
 /// image of the largest default size and a burst behind it pass).
 pub const OUTBOX_LIMIT: usize = 8 * 1024 * 1024;
+/// An outbox above the limit that has not shrunk for so long is a slow reader's: a reader in another
+/// process needs its share of the machine before it can take anything.
+pub const OUTBOX_GRACE: Duration = Duration::from_secs(1);
+/// Frames up to this size are copied behind each other; larger ones are shared.
+pub const OUTBOX_COPIED_FRAME: usize = 4 * 1024;
+/// A run of copied frames grows up to this size before the next one begins.
+pub const OUTBOX_RUN: usize = 64 * 1024;
 /// An outbox that holds more than this within a turn is written at once.
 pub const OUTBOX_EAGER_WRITE: usize = 64 * 1024;
 /// Broadcasts that may be queued for a sweep before an awaited one waits: enough to coalesce, count.
 pub const SWEEP_PACKETS: usize = 64;
 /// The same, bytes.
 pub const SWEEP_BYTES: usize = 256 * 1024;
+/// Recipients of broadcasts that are gathered before they are put into outboxes, count: their keys take
+/// 8 bytes each.
+pub const SWEEP_RECIPIENTS: usize = 256 * 1024;
+/// Sessions that are written before the reactor reads again: half a millisecond of `send`, count.
+pub const SLICE_SESSIONS: usize = 96;
+/// The same, bytes.
+pub const SLICE_BYTES: u64 = 1024 * 1024;
+/// Sessions after which it looks whether somebody is to be answered, which ends the slice: so long at most
+/// does an answer wait for a `send` to others, and the look costs a hundredth of them, count.
+pub const SLICE_GLANCE: usize = 16;
 /// Orders of other threads that may be queued before an awaited emit of theirs waits, count.
 pub const INBOX_COMMANDS: usize = 1024;
 

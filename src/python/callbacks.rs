@@ -52,8 +52,11 @@ impl Engine {
         if driven { Self::schedule(slf) } else { this.call_due(slf.py()) }
     }
 
-    /// Queues the calls of those who waited for the broadcasts under way.
+    /// Queues the calls of those who waited for the broadcasts under way, once these have made room.
     pub(super) fn end_sweeps(&self) {
+        if self.core.peek().is_sweep_full() {
+            return;
+        }
         let mut state = self.state();
         let sweeps = std::mem::take(&mut state.sweeps);
         state.due.extend(sweeps.into_iter().map(Due::Call));

@@ -3,6 +3,7 @@
 //! What waits here is looked at again before its call: the handler before it may have disconnected the
 //! socket. `KeyboardInterrupt` and `SystemExit` leave the turn; what was not dispatched yet comes next.
 
+use super::direct::{self, Straight};
 use super::engine::Engine;
 use super::state::{Known, Queued, Rest};
 use super::value::{self, PayloadError};
@@ -13,8 +14,27 @@ use crate::proto::sid::Sid;
 use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 use std::sync::Arc;
+
+/// For whom a packet is.
+struct Receiver<'py> {
+    socket: SocketKey,
+    object: Bound<'py, PyAny>,
+    namespace: Arc<str>,
+    handlers: Option<Bound<'py, PyDict>>,
+}
+
+impl<'py> Receiver<'py> {
+    fn new(py: Python<'py>, socket: SocketKey, known: &Known) -> Self {
+        Self {
+            socket,
+            object: known.object.bind(py).clone(),
+            namespace: Arc::clone(&known.namespace),
+            handlers: known.handlers.as_ref().map(|handlers| handlers.bind(py).clone()),
+        }
+    }
+}
 
 /// One packet of a socket, undecoded.
 struct Packet<'a> {
@@ -123,13 +143,13 @@ impl Engine {
 
     fn dispatch_packet(slf: &Bound<'_, Self>, socket: SocketKey, packet: &Packet<'_>) -> PyResult<()> {
         let this = slf.get();
-        let object = {
+        let receiver = {
             let mut state = this.state();
             let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else {
                 return Ok(());
             };
             if known.running < this.binding.max_running_handlers && known.queued.is_empty() {
-                Some(known.object.clone_ref(slf.py()))
+                Some(Receiver::new(slf.py(), socket, known))
             } else {
                 let queued = Queued {
                     ack_id: packet.ack_id,
@@ -142,28 +162,30 @@ impl Engine {
                 None
             }
         };
-        match object {
-            Some(object) => Self::deliver(slf, socket, object, packet),
+        match receiver {
+            Some(receiver) => Self::deliver(slf, receiver, packet),
             None => Self::submit(slf, Command::Pause { socket, paused: true }),
         }
     }
 
-    fn deliver(
-        slf: &Bound<'_, Self>,
-        socket: SocketKey,
-        object: Py<PyAny>,
-        packet: &Packet<'_>,
-    ) -> PyResult<()> {
+    fn deliver<'py>(slf: &Bound<'py, Self>, receiver: Receiver<'py>, packet: &Packet<'_>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
-        match value::read_event(py, packet.data, packet.attachments) {
-            Ok((name, args)) => {
-                let size = packet.data.len() + packet.attachments.iter().map(Bytes::len).sum::<usize>();
-                let arguments = (object, name, args, packet.ack_id, size);
-                this.events.call_method1(py, intern!(py, "event"), arguments).map(drop)
-            }
-            Err(PayloadError::Sink(error)) => Err(*error),
-            Err(error) => Self::violate(slf, socket, error.to_string()),
+        let Receiver { socket, object, namespace, handlers } = receiver;
+        let (name, values) = match value::read_event(py, packet.data, packet.attachments) {
+            Ok(event) => event,
+            Err(PayloadError::Sink(error)) => return Err(*error),
+            Err(error) => return Self::violate(slf, socket, error.to_string()),
+        };
+        if let Some(handlers) = handlers
+            && let Some((listener, direct)) = direct::find(&handlers, &object, &name, &values)?
+        {
+            let ack_id = packet.ack_id;
+            let event = Straight { socket, object, namespace, name, values, ack_id, listener, direct };
+            return Self::call_directly(slf, &event);
         }
+        let size = packet.data.len() + packet.attachments.iter().map(Bytes::len).sum::<usize>();
+        let arguments = (object, name, values, packet.ack_id, size);
+        this.events.call_method1(py, intern!(py, "event"), arguments).map(drop)
     }
 
     /// What the peer sent is no packet of the protocol: its connection ends.
@@ -207,17 +229,17 @@ impl Engine {
         let (this, py) = (slf.get(), slf.py());
         let (max_running, max_bytes) = (this.binding.max_running_handlers, this.binding.max_queued_bytes);
         loop {
-            let (socket, object, queued, resumed) = {
+            let (socket, receiver, queued, resumed) = {
                 let mut state = this.state();
                 let Some((socket, queued, resumed)) = state.next_queued(max_running, max_bytes) else {
                     return Ok(());
                 };
                 let Some(known) = state.sockets.get(&socket) else { continue };
-                (socket, known.object.clone_ref(py), queued, resumed)
+                (socket, Receiver::new(py, socket, known), queued, resumed)
             };
             let packet =
                 Packet { ack_id: queued.ack_id, data: &queued.data, attachments: &queued.attachments };
-            let done = Self::deliver(slf, socket, object, &packet);
+            let done = Self::deliver(slf, receiver, &packet);
             if resumed {
                 Self::submit(slf, Command::Pause { socket, paused: false })?;
             }

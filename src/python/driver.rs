@@ -236,7 +236,7 @@ impl Engine {
         for _ in 0..ROUNDS {
             Self::dispatch_pending(slf)?;
             let now = this.now();
-            let many = this.core.peek().dirty_sessions() >= DETACHED_SESSIONS;
+            let many = this.core.peek().waiting_writes() >= DETACHED_SESSIONS;
             let batch = if many { py.detach(|| this.core.flush(now)) } else { this.core.flush(now) };
             this.state().add_batch(batch);
             this.end_sweeps();

@@ -24,6 +24,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+/// The id of an acknowledgement that was asked for, and whether the outbox is at the high-water mark.
+pub(super) type Asked = (u64, bool);
+/// Ids begin at 1.
+pub(super) const NOBODY_ASKED: Asked = (0, false);
+
 /// See the module.
 #[pyclass(frozen, weakref, module = "siox._siox")]
 pub(crate) struct Engine {
@@ -168,13 +173,17 @@ impl Engine {
         drop(dropped);
     }
 
-    /// Admits a socket.
-    fn accept(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
+    /// Admits a socket, whose namespace has these handlers.
+    #[pyo3(signature = (key, handlers = None))]
+    fn accept(slf: &Bound<'_, Self>, key: u64, handlers: Option<Py<PyDict>>) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let core = this.core()?;
         let entry = core.peek().socket(socket).map(|entry| (entry.namespace.clone(), entry.sid));
         let Some((namespace, sid)) = entry else { return Ok(()) };
         core.hub.insert(socket, &namespace, sid);
+        if let Some(known) = this.state().sockets.get_mut(&socket) {
+            known.handlers = handlers;
+        }
         let reply = format!("{{\"sid\":\"{sid}\"}}");
         let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, &reply);
         Self::submit(slf, Command::Accept { socket, packet })
@@ -227,8 +236,9 @@ impl Engine {
         callback: Py<PyAny>,
         timeout: Option<f64>,
         volatile: bool,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Asked> {
         let (this, socket) = (slf.get(), socket_key(key));
+        let core = this.core()?;
         let namespace = {
             let state = this.state();
             let known = state.sockets.get(&socket).filter(|known| !known.muted && state.driver.is_some());
@@ -238,15 +248,25 @@ impl Engine {
             // What cannot be encoded is an error though nobody is there to get it.
             this.encode_event("/", None, event, args)?;
             let due = Due::Ack(Callback::One(callback), Some("disconnected"));
-            return Self::call_soon(slf, due).map(|()| false);
+            return Self::call_soon(slf, due).map(|()| NOBODY_ASKED);
         };
         let deadline = timeout.map(|seconds| this.now() + duration(seconds));
-        let id = this.core()?.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
+        let id = core.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
         // Before the encoding, which may run Python code that disconnects the socket.
         this.state().callbacks.insert(id, Callback::One(callback));
         match this.encode_event(&namespace, Some(id), event, args) {
-            Ok(packet) => Self::send_packet(slf, socket, packet, volatile),
+            Ok(packet) => Ok((id, Self::send_packet(slf, socket, packet, volatile)?)),
             Err(error) => this.take_back(id, error),
+        }
+    }
+
+    /// Nobody waits for this acknowledgement any more: a late one is ignored.
+    fn cancel_ack(&self, ack_id: u64) {
+        // In a fork whoever waited is gone with the parent's threads, and so is the table.
+        if let Ok(core) = self.core() {
+            core.hub.cancel(ack_id);
+            let callback = self.state().callbacks.remove(&ack_id);
+            drop(callback);
         }
     }
 
@@ -254,11 +274,7 @@ impl Engine {
     fn acknowledge(slf: &Bound<'_, Self>, key: u64, ack_id: u64, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let Some(namespace) = this.namespace_of(socket) else { return Ok(()) };
-        let packet = Encoded::build(PacketKind::Ack, &namespace, Some(ack_id), |out, attachments| {
-            value::write_values(args, &this.encode, out, attachments)?;
-            warn_of_many(args.py(), attachments)
-        })?;
-        Self::send_packet(slf, socket, packet, false).map(|_| ())
+        Self::answer(slf, socket, &namespace, ack_id, args)
     }
 
     /// Calls once when an outbox, or the broadcasts under way, have drained.
@@ -277,8 +293,9 @@ impl Engine {
 
     /// Takes a socket out of its namespace.
     fn disconnect(slf: &Bound<'_, Self>, key: u64, close: bool) -> PyResult<()> {
-        let socket = socket_key(key);
-        slf.get().mute(socket);
+        let (this, socket) = (slf.get(), socket_key(key));
+        this.core()?;
+        this.mute(socket);
         Self::submit(slf, Command::Disconnect { socket, close })
     }
 
@@ -315,18 +332,20 @@ impl Engine {
     }
 
     /// Puts a socket into rooms.
-    fn join(&self, key: u64, rooms: Vec<String>) {
-        self.core.hub.join(socket_key(key), &rooms);
+    fn join(&self, key: u64, rooms: Vec<String>) -> PyResult<()> {
+        self.core()?.hub.join(socket_key(key), &rooms);
+        Ok(())
     }
 
     /// Takes a socket out of rooms.
-    fn leave(&self, key: u64, rooms: Vec<String>) {
-        self.core.hub.leave(socket_key(key), &rooms);
+    fn leave(&self, key: u64, rooms: Vec<String>) -> PyResult<()> {
+        self.core()?.hub.leave(socket_key(key), &rooms);
+        Ok(())
     }
 
     /// The rooms of a socket.
     fn rooms<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PySet>> {
-        PySet::new(py, self.core.hub.rooms(socket_key(key)))
+        PySet::new(py, self.core()?.hub.rooms(socket_key(key)))
     }
 
     /// The counters.
@@ -342,11 +361,24 @@ impl Engine {
 
 impl Engine {
     /// The question could not be sent: nobody waits for its answer.
-    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<bool> {
-        self.core.hub.cancel(id);
-        let callback = self.state().callbacks.remove(&id);
-        drop(callback);
+    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<Asked> {
+        self.cancel_ack(id);
         Err(error)
+    }
+
+    pub(super) fn answer(
+        slf: &Bound<'_, Self>,
+        socket: SocketKey,
+        namespace: &str,
+        ack_id: u64,
+        values: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let packet = Encoded::build(PacketKind::Ack, namespace, Some(ack_id), |out, attachments| {
+            value::write_values(values, &this.encode, out, attachments)?;
+            warn_of_many(slf.py(), attachments)
+        })?;
+        Self::send_packet(slf, socket, packet, false).map(drop)
     }
 
     /// What the socket sent before is not delivered any more.

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod codec;
+mod direct;
 mod dispatch;
 mod driver;
 mod engine;
@@ -22,6 +23,8 @@ use pyo3::prelude::*;
 mod _siox {
     #[pymodule_export]
     use super::codec::{decode_event, encode_event};
+    #[pymodule_export]
+    use super::direct::Direct;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

@@ -19,6 +19,8 @@ pub(super) struct Binding {
     pub(super) max_running_handlers: usize,
     pub(super) max_queued_bytes: usize,
     pub(super) virtual_clock: bool,
+    /// A plain handler that holds the loop for longer is named in the log.
+    pub(super) slow_handler: Duration,
 }
 
 fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
@@ -60,10 +62,12 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
         max_running_handlers: limits::MAX_RUNNING_HANDLERS,
         max_queued_bytes: limits::MAX_QUEUED_BYTES,
         virtual_clock: false,
+        slow_handler: Duration::MAX,
     };
     set(dict, "max_running_handlers", &mut binding.max_running_handlers)?;
     set(dict, "max_queued_bytes", &mut binding.max_queued_bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
+    set_seconds(dict, "slow_handler", &mut binding.slow_handler)?;
     Ok(binding)
 }
 

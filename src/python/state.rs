@@ -34,6 +34,8 @@ impl Queued {
 pub(super) struct Known {
     pub(super) object: Py<PyAny>,
     pub(super) namespace: Arc<str>,
+    /// The handlers of its namespace by event name, once it is admitted.
+    pub(super) handlers: Option<Py<PyDict>>,
     /// The request that opened its session.
     pub(super) info: Option<Arc<HandshakeInfo>>,
     /// Taken out by this side: what it sent before is not delivered any more.
@@ -50,6 +52,7 @@ impl Known {
         Self {
             object,
             namespace,
+            handlers: None,
             info,
             muted: false,
             running: 0,
@@ -186,6 +189,9 @@ impl State {
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let objects = self.sockets.values().map(|known| &known.object);
+        for handlers in self.sockets.values().filter_map(|known| known.handlers.as_ref()) {
+            visit.call(handlers)?;
+        }
         let drains = self.drains.values().flatten();
         for object in objects.chain(drains).chain(&self.sweeps).chain(&self.idle) {
             visit.call(object)?;

@@ -1,6 +1,6 @@
 //! What concerns many sockets: broadcasts, and what is done to the sockets of a target.
 
-use super::engine::{Engine, socket_key};
+use super::engine::{Asked, Engine, NOBODY_ASKED, socket_key};
 use super::options::duration;
 use super::state::{Callback, Due};
 use crate::adapter::Target;
@@ -9,9 +9,6 @@ use crate::net::keys::SocketKey;
 use crate::proto::socket::encoded::Encoded;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-
-/// From so many sockets on, a broadcast is worth letting other threads run.
-const DETACHED_SOCKETS: usize = 512;
 
 fn target(rooms: Vec<String>, except: Vec<String>, skip: Option<u64>) -> Target<SocketKey> {
     Target { rooms, except, except_socket: skip.map(socket_key), ..Target::default() }
@@ -33,7 +30,7 @@ impl Engine {
     ) -> PyResult<bool> {
         let this = slf.get();
         let packet = this.encode_event(namespace, None, event, args)?;
-        let sockets = this.core.hub.resolve(namespace, &target(rooms, except_, skip));
+        let sockets = this.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
         Self::send_all(slf, sockets, packet, volatile)
     }
 
@@ -50,19 +47,19 @@ impl Engine {
         volatile: bool,
         callback: Py<PyAny>,
         timeout: f64,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Asked> {
         let this = slf.get();
         let hub = &this.core()?.hub;
         let sockets = hub.resolve(namespace, &target(rooms, except_, skip));
         if sockets.is_empty() || !this.is_driven() {
             this.encode_event(namespace, None, event, args)?;
             let due = Due::Ack(Callback::Many(callback, Vec::new()), None);
-            return Self::call_soon(slf, due).map(|()| false);
+            return Self::call_soon(slf, due).map(|()| NOBODY_ASKED);
         }
         let id = hub.ask_many(&sockets, this.now() + duration(timeout));
         this.state().callbacks.insert(id, Callback::Many(callback, Vec::new()));
         match this.encode_event(namespace, Some(id), event, args) {
-            Ok(packet) => Self::send_all(slf, sockets, packet, volatile),
+            Ok(packet) => Ok((id, Self::send_all(slf, sockets, packet, volatile)?)),
             Err(error) => this.take_back(id, error),
         }
     }
@@ -75,11 +72,11 @@ impl Engine {
         rooms: Vec<String>,
         except_: Vec<String>,
         skip: Option<u64>,
-    ) -> Vec<Py<PyAny>> {
-        let sockets = self.core.hub.resolve(namespace, &target(rooms, except_, skip));
+    ) -> PyResult<Vec<Py<PyAny>>> {
+        let sockets = self.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
         let state = self.state();
         let known = sockets.iter().filter_map(|key| state.sockets.get(key));
-        known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect()
+        Ok(known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect())
     }
 
     /// Puts every socket that a target means into rooms.
@@ -90,8 +87,9 @@ impl Engine {
         except_: Vec<String>,
         skip: Option<u64>,
         joined: Vec<String>,
-    ) {
-        self.core.hub.join_all(namespace, &target(rooms, except_, skip), &joined);
+    ) -> PyResult<()> {
+        self.core()?.hub.join_all(namespace, &target(rooms, except_, skip), &joined);
+        Ok(())
     }
 
     /// Takes every socket that a target means out of rooms.
@@ -102,8 +100,9 @@ impl Engine {
         except_: Vec<String>,
         skip: Option<u64>,
         left: Vec<String>,
-    ) {
-        self.core.hub.leave_all(namespace, &target(rooms, except_, skip), &left);
+    ) -> PyResult<()> {
+        self.core()?.hub.leave_all(namespace, &target(rooms, except_, skip), &left);
+        Ok(())
     }
 
     /// Disconnects every socket that a target means.
@@ -140,9 +139,7 @@ impl Engine {
             }
             return Ok(core.is_behind());
         }
-        let broadcast = || core.reactor(now).broadcast(&sockets, &packet, volatile);
-        let many = sockets.len() >= DETACHED_SOCKETS;
-        let full = if many { slf.py().detach(broadcast) } else { broadcast() };
+        let full = core.reactor(now).broadcast(sockets, packet, volatile);
         Self::schedule(slf)?;
         Ok(full)
     }

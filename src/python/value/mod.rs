@@ -15,4 +15,4 @@ mod sink;
 mod write;
 
 pub(crate) use read::{PayloadError, read_args, read_event, read_value};
-pub(crate) use write::{EncodeOptions, write_args, write_value, write_values};
+pub(crate) use write::{EncodeOptions, as_answer, write_args, write_value, write_values};

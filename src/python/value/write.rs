@@ -41,6 +41,17 @@ pub(crate) fn write_values(
     Encoder::run(args.py(), "args", options, out, attachments, |encoder| encoder.array(None, args))
 }
 
+/// The values that a handler's result answers with: none for None, several for a tuple. `None` where the
+/// result is of a type of its own, which may have to be waited for first.
+pub(crate) fn as_answer<'py>(result: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    match ffi::exact(result) {
+        Exact::None => Ok(Some(PyTuple::empty(result.py()))),
+        Exact::Tuple(values) => Ok(Some(values.clone())),
+        Exact::Other => Ok(None),
+        _ => PyTuple::new(result.py(), [result]).map(Some),
+    }
+}
+
 /// Writes one value; error messages call it `root`.
 pub(crate) fn write_value(
     value: &Bound<'_, PyAny>,

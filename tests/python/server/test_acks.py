@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -206,6 +209,49 @@ async def test_a_client_owes_a_bounded_number_of_answers(io: siox.Server, siox_c
         peer.socket.emit("question", lambda: None)
     with pytest.raises(siox.LimitExceededError, match="10000"):
         peer.socket.emit("question", lambda: None)
+
+
+async def cancelled(question: Coroutine[Any, Any, Any]) -> None:
+    """Ask, and be cancelled before the answer comes."""
+    waiting = asyncio.ensure_future(question)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_question_whose_asker_was_cancelled_is_owed_no_more(
+    io: siox.Server, siox_connect: Connect
+) -> None:
+    peer = await siox_connect(io)
+    for _ in range(10_001):  # one more than a client may owe
+        await cancelled(peer.socket.emit_with_ack("question"))
+    late = await peer.receive()
+    late.ack("late")
+    peer.on("again", lambda: "answer")
+    assert await peer.socket.emit_with_ack("again") == "answer"
+
+
+async def test_a_cancelled_asker_leaves_nothing_behind(io: siox.Server, siox_connect: Connect) -> None:
+    peer = await siox_connect(io)
+    await peer.settle()
+    due = io._engine.poll_timeout()
+    for question in (
+        peer.socket.timeout(1).emit_with_ack("question"),
+        io.timeout(1).emit_with_ack("question"),
+    ):
+        waiting = asyncio.ensure_future(question)
+        await asyncio.sleep(0)
+        assert io._engine.poll_timeout() != due
+        answer = weakref.ref(waiting._fut_waiter)  # type: ignore[attr-defined]
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert io._engine.poll_timeout() == due
+        del waiting
+        gc.collect()
+        assert answer() is None
+        (await peer.receive()).ack("late")
+    await peer.settle()
 
 
 # -- of many

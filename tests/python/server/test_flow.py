@@ -187,6 +187,8 @@ async def test_who_does_not_read_is_closed_at_the_limit_and_nobody_else(
         io.emit("e", CHUNK)
         await asyncio.sleep(0)
     await quick.settle()
+    assert left == []
+    await quick.advance(1)
     ((sid, reason, details),) = left
     assert (sid, reason) == (slow_id, "transport error")
     assert str(8 * MIB) in details
@@ -204,8 +206,21 @@ async def test_a_polling_client_that_does_not_poll_is_closed_at_the_limit(
     for _ in range(100):
         io.emit("e", CHUNK)
         await quick.settle()
+    assert (len(io.sockets), io.stats()["outbox_overflows"]) == (2, 0)
+    await quick.advance(1)
     assert (len(io.sockets), io.stats()["outbox_overflows"]) == (1, 1)
     assert len(quick.unread) == 100
+
+
+async def test_a_burst_that_goes_on_and_on_is_cut_short(io: siox.Server, siox_connect: Connect) -> None:
+    slow, quick = await siox_connect(io), await siox_connect(io)
+    await stuck(slow)
+    for _ in range(400):
+        io.emit("e", CHUNK)
+        await asyncio.sleep(0)
+    await quick.settle()
+    assert (len(io.sockets), io.stats()["outbox_overflows"]) == (1, 1)
+    assert len(quick.unread) == 400
 
 
 async def test_a_burst_without_an_await_disconnects_nobody_healthy(

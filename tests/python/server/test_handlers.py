@@ -6,12 +6,15 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import siox
+from siox._dispatch import SLOW_HANDLER, Dispatcher
 from siox.testing.fixtures import Connect
 
 Warned = Callable[[], list[str]]
@@ -606,18 +609,109 @@ async def test_a_cancelled_handler_kills_nothing(io: siox.Server, siox_connect: 
 
 
 async def test_a_plain_handler_that_holds_the_loop_is_named_once(
-    io: siox.Server, siox_connect: Connect, warned: Warned, monkeypatch: pytest.MonkeyPatch
+    io: siox.Server, siox_connect: Connect, warned: Warned
 ) -> None:
-    time = iter(range(1000))
-    monkeypatch.setattr("siox._dispatch.monotonic", lambda: next(time) / 4)
-    io.event("slow", lambda socket: None)
+    io.event("slow", lambda socket: time.sleep(SLOW_HANDLER * 1.1))
+    io.event("quick", lambda socket: time.sleep(SLOW_HANDLER / 10))
     peer = await siox_connect(io)
     for _ in range(3):
         await peer.emit_with_ack("slow")
+        await peer.emit_with_ack("quick")
     (line,) = [line for line in warned() if "held the event loop" in line]
     assert "'slow'" in line
     assert "thread=True" in line
     assert io.stats()["slow_handlers"] == 3
+
+
+# -- the short way, on which the engine calls a lone handler itself
+
+
+@pytest.fixture
+def routed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of events that went the long way."""
+    names: list[str] = []
+    route = Dispatcher._route
+
+    def note(self: Dispatcher, socket: siox.Socket, event: Any) -> None:
+        names.append(event.name)
+        route(self, socket, event)
+
+    monkeypatch.setattr(Dispatcher, "_route", note)
+    return names
+
+
+async def test_a_lone_handler_is_called_by_the_engine_itself(
+    io: siox.Server, siox_connect: Connect, routed: list[str]
+) -> None:
+    async def waits(socket: siox.Socket, value: int) -> int:
+        await asyncio.sleep(0)
+        return value
+
+    io.event("plain", lambda socket, value: value)
+    io.event("async", waits)
+    io.event("method", lambda socket, value, other=2, *rest: (value, other, *rest))
+    peer = await siox_connect(io)
+    peer.socket.on("own", lambda value: {"own": value})
+    assert await peer.emit_with_ack("plain", 1, "too many") == 1
+    assert [await peer.emit_with_ack("async", number) for number in range(3)] == [0, 1, 2]
+    assert await peer.emit_with_ack("method", 1, 3, 4) == (1, 3, 4)
+    assert await peer.emit_with_ack("own", 3) == {"own": 3}
+    assert routed == ["async"], "once: an annotation that is text is looked at when it is first called"
+
+
+@pytest.mark.parametrize("what", ["listener", "own listener", "catch-all", "middleware", "stream", "waiter"])
+async def test_events_go_the_long_way_while_something_else_wants_them(
+    io: siox.Server, siox_connect: Connect, routed: list[str], what: str
+) -> None:
+    io.event("echo", lambda socket, value: value)
+    peer = await siox_connect(io)
+    socket = peer.socket
+    seen: list[Any] = []
+    undo: Callable[[], object]
+    match what:
+        case "listener":
+            io.event("echo", lambda socket, value: seen.append(value))
+            undo = lambda: io.off("echo", io.listeners("echo")[1])  # noqa: E731
+        case "own listener":
+            socket.on("echo", seen.append)
+            undo = lambda: socket.off("echo", seen.append)  # noqa: E731
+        case "catch-all":
+            socket.on_any(lambda name, value: seen.append(value))
+            undo = socket.off_any
+        case "middleware":
+            socket.use(lambda name, values: seen.append(values[0]))
+            undo = lambda: None  # noqa: E731
+        case "stream":
+            stream = socket.events()
+            undo = stream.close
+        case _:
+            waiting = asyncio.ensure_future(socket.wait_for("echo"))
+            await asyncio.sleep(0)
+            undo = waiting.cancel
+    assert await peer.emit_with_ack("echo", 1) == 1
+    assert (routed, seen) == (["echo"], [] if what in {"stream", "waiter"} else [1])
+    undo()
+    await peer.settle()
+    assert await peer.emit_with_ack("echo", 2) == 2
+    assert routed == ["echo"] * (2 if what == "middleware" else 1)
+
+
+async def test_the_log_shows_where_a_handler_failed(
+    io: siox.Server, siox_connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    def inner() -> None:
+        raise ValueError("mine")
+
+    @io.event("fail")
+    def fail(socket: siox.Socket) -> None:
+        inner()
+
+    peer = await siox_connect(io)
+    await peer.send_raw('42["fail"]')
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    frames = traceback.extract_tb(record.exc_info[2])
+    assert [frame.name for frame in frames] == ["fail", "inner"]
 
 
 # -- classes

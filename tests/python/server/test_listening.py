@@ -490,6 +490,60 @@ async def test_a_socket_sees_the_upgrade(io: siox.Server, siox_connect: Connect)
     assert io.stats()["upgrades"] == 1
 
 
+@pytest.mark.parametrize("asked_in", ["disconnecting", "disconnect", "a task of its own", "the end"])
+async def test_the_handshake_can_be_asked_for_when_the_client_has_gone(
+    io: siox.Server, siox_connect: Connect, asked_in: str
+) -> None:
+    asked: list[Any] = []
+    left: list[siox.Socket] = []
+
+    def ask(socket: siox.Socket) -> None:
+        handshake = socket.handshake
+        asked.append((handshake.auth, handshake.query["room"], handshake.address))
+
+    @io.on("disconnecting")
+    def disconnecting(socket: siox.Socket) -> None:
+        if asked_in == "disconnecting":
+            ask(socket)
+
+    @io.on("disconnect")
+    async def disconnect(socket: siox.Socket) -> None:
+        left.append(socket)
+        if asked_in == "disconnect":
+            ask(socket)
+        elif asked_in == "a task of its own":
+            await asyncio.sleep(0)
+            ask(socket)
+
+    options: Any = {"query": {"room": "a"}, "auth": {"token": "t"}, "address": "10.0.0.7"}
+    peer = await siox_connect(io, **options)
+    await peer.close()
+    # Whoever comes next may be put where it was.
+    await siox_connect(io, query={"room": "b"}, address="10.0.0.8")
+    if asked_in == "the end":
+        ask(left[0])
+    assert asked == [({"token": "t"}, "a", "10.0.0.7")]
+
+
+async def test_nothing_of_a_request_is_decoded_before_somebody_asks(
+    io: siox.Server, siox_connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[siox.Handshake] = []
+
+    def decode(request: Any) -> siox.Handshake:
+        decoded.append(siox.Handshake(request))
+        return decoded[-1]
+
+    monkeypatch.setattr("siox.socket.Handshake", decode)
+    left: list[siox.Socket] = []
+    io.on("disconnect", left.append)
+    peer = await siox_connect(io)
+    await peer.close()
+    assert (len(left), decoded) == (1, [])
+    assert left[0].handshake is left[0].handshake
+    assert len(decoded) == 1
+
+
 async def test_the_handshake_tells_who_asked_and_how(io: siox.Server, siox_connect: Connect) -> None:
     io.of("/chat")
     peer = await siox_connect(

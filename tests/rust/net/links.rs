@@ -1,7 +1,7 @@
 //! The bytes driver: requests and WebSockets that somebody else carries, as messages.
 
 use super::client::sid_in;
-use super::server::{Seen, Server, millis, secs};
+use super::server::{Seen, Server, event, millis, secs};
 use bytes::Bytes;
 use siox::net::command::Command;
 use siox::net::keys::LinkKey;
@@ -316,6 +316,36 @@ fn a_shutdown_ends_links_as_it_ends_streams() {
 }
 
 #[test]
+fn a_carrier_that_writes_slowly_loses_what_is_volatile_and_is_held_to_the_marks() {
+    let mut server = Server::with(|options| options.marks.limit = 1024 * 1024);
+    let link = join_websocket(&mut server);
+    let socket = server.last_socket();
+    server.send(socket, "[\"written slowly\"]");
+    assert_eq!(texts(&mut server, link).len(), 1);
+    server.send(socket, "[\"waits\"]");
+    server.settle();
+    server.send_volatile(socket, "[\"dropped\"]");
+    assert_eq!(server.stat("volatile_dropped"), 1);
+    assert!(!server.core.reactor(server.now).send(socket, &event("[\"x\"]"), false));
+    for _ in 0..5 {
+        server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
+    }
+    assert!(server.core.reactor(server.now).send(socket, &event("[\"x\"]"), false), "the high-water mark");
+    server.order(Command::WatchDrain { socket });
+    server.run(secs(2));
+    assert!(!server.seen.contains(&Seen::Drained(socket)));
+    assert_eq!(texts(&mut server, link).len(), 8);
+    assert!(server.seen.contains(&Seen::Drained(socket)));
+    for _ in 0..20 {
+        server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
+    }
+    server.settle();
+    assert_eq!(server.stat("sessions"), 1);
+    server.run(secs(1));
+    assert_eq!((server.reasons(), server.stat("outbox_overflows")), (vec!["transport error"], 1));
+}
+
+#[test]
 fn an_answer_that_nobody_took_ends_the_session() {
     let mut server = Server::new();
     let target = join_polling(&mut server);
@@ -344,5 +374,25 @@ fn errors_and_foreign_paths_are_answered_with_the_origin() {
         let named = answer.headers.iter().filter(|(name, _)| name == "Access-Control-Allow-Origin");
         assert_eq!((answer.status, named.count()), (status, 1), "{method} {target}");
     }
+    assert_idle(&server);
+}
+
+#[test]
+fn what_was_queued_goes_before_the_close() {
+    let mut server = Server::new();
+    server.echoes = true;
+    let link = join_websocket(&mut server);
+    let socket = server.last_socket();
+    server.send(socket, "[\"last\"]");
+    server.order(Command::Disconnect { socket, close: true });
+    server.settle();
+    assert_eq!(texts(&mut server, link), ["42[\"last\"]", "41"]);
+    assert!(matches!(take(&mut server, link)[..], [Outgoing::Close { code: 1000 }]));
+    let link = join_websocket(&mut server);
+    let socket = server.last_socket();
+    server.send(socket, "[\"before\"]");
+    server.order(Command::Violation { socket, message: "a fault".into() });
+    server.settle();
+    assert_eq!(texts(&mut server, link), ["42[\"before\"]", "Close { code: 1000 }"]);
     assert_idle(&server);
 }

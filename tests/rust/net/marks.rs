@@ -1,6 +1,6 @@
 //! The marks of an outbox, and what happens to who never reads.
 
-use super::client::{Client, Frame, WebSocket};
+use super::client::{Client, Frame, Polling, WebSocket};
 use super::server::{Seen, Server, event, millis, secs};
 use siox::net::command::Command;
 use siox::net::keys::SocketKey;
@@ -130,4 +130,64 @@ fn the_limit_acts_on_one_and_leaves_the_others() {
     assert_eq!((server.reasons(), server.stat("sessions")), (vec!["transport error"], 1));
     healthy.send_frame(siox::proto::ws::OpCode::Ping, b"");
     assert_eq!(healthy.frame(&mut server), Frame::Pong(Vec::new()));
+}
+
+#[test]
+fn a_burst_disconnects_nobody_who_reads() {
+    let mut server = Server::with(|options| options.marks.limit = MIB);
+    let mut client = WebSocket::join(&mut server);
+    let socket = server.last_socket();
+    let text = format!("[\"{}\"]", "x".repeat(100_000));
+    for _ in 0..400 {
+        server.send(socket, &text);
+    }
+    assert!(server.pending(socket) > 20 * MIB);
+    // A loop that has much to do comes round often before a reader of another process does.
+    for _ in 0..100 {
+        server.turn();
+        server.now += millis(5);
+    }
+    for _ in 0..400 {
+        assert_eq!(client.text(&mut server).len(), text.len() + 2);
+        server.now += millis(10);
+    }
+    assert_eq!((server.reasons().len(), server.stat("outbox_overflows")), (0, 0));
+}
+
+#[test]
+fn a_polling_client_that_never_fetches_is_disconnected_above_the_limit() {
+    let mut server = Server::with(|options| options.marks.limit = MIB);
+    let mut polling = Polling::join(&mut server);
+    let socket = server.last_socket();
+    for _ in 0..30 {
+        server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
+    }
+    server.settle();
+    assert_eq!(server.stat("sessions"), 1);
+    let answer = polling.poll(&mut server);
+    assert_eq!(answer.body.len(), 30 * 100_006 + 29);
+    for _ in 0..30 {
+        server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
+    }
+    server.settle();
+    server.run(secs(1));
+    assert_eq!((server.stat("sessions"), server.stat("outbox_overflows")), (0, 1));
+}
+
+#[test]
+fn who_reads_nothing_is_disconnected_above_the_limit_and_not_within_its_turn() {
+    let mut server = Server::with(|options| options.marks.limit = MIB);
+    let (mut client, socket) = slow(&mut server);
+    pile_up(&mut server, socket, MIB - 200_000);
+    server.pass(secs(10));
+    assert_eq!(server.stat("sessions"), 1);
+    pile_up(&mut server, socket, 2 * MIB);
+    server.settle();
+    assert_eq!((server.stat("sessions"), server.stat("outbox_overflows")), (1, 0));
+    server.run(secs(1));
+    assert_eq!((server.reasons(), server.stat("outbox_overflows")), (vec!["transport error"], 1));
+    assert!(server.logs().iter().any(|line| line.contains("1048576")), "{:?}", server.logs());
+    client.client.wait_end(&mut server);
+    server.run(secs(60)); // the timers of what is gone
+    assert_eq!(server.core.poll_timeout(), None);
 }

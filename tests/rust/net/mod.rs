@@ -11,5 +11,6 @@ mod sending;
 mod server;
 mod shutdown;
 mod sizes;
+mod sweeps;
 mod upgrade;
 mod websocket;

@@ -248,6 +248,24 @@ fn an_answer_that_is_lost_with_its_connection_ends_the_session() {
 }
 
 #[test]
+fn an_empty_post_and_a_bad_packet_are_answered_and_end_the_session() {
+    for (body, content_type) in [("", "text/plain"), ("9", "text/plain"), ("bä", "text/plain")] {
+        let mut server = Server::new();
+        let mut polling = Polling::join(&mut server);
+        let post = request("POST", &polling.target, &format!("Content-Type: {content_type}\r\n"), body);
+        polling.posts.send(post);
+        assert_eq!(polling.posts.answer(&mut server).body, "ok", "{body:?}");
+        assert_eq!(server.reasons(), ["parse error"], "{body:?}");
+    }
+    let mut server = Server::new();
+    let mut polling = Polling::join(&mut server);
+    let binary = request("POST", &polling.target, "Content-Type: application/octet-stream\r\n", "");
+    polling.posts.send(binary);
+    assert_eq!(polling.posts.answer(&mut server).status, 400);
+    assert_eq!(server.reasons(), ["transport error"]);
+}
+
+#[test]
 fn who_joins_no_namespace_is_closed_and_told_at_its_next_poll() {
     let mut server = Server::new();
     let mut polling = Polling::open(&mut server);

@@ -1,6 +1,6 @@
 //! WebSockets of our own: frames in and out, close codes, limits, half a message.
 
-use super::client::{End, Frame, UPGRADE, WEBSOCKET, WebSocket, frame, request, texts};
+use super::client::{Client, End, Frame, UPGRADE, WEBSOCKET, WebSocket, frame, request, texts};
 use super::server::{Seen, Server, secs};
 use siox::proto::ws::OpCode;
 use siox::proto::ws::frame::{encode_frame, write_header};
@@ -252,4 +252,31 @@ fn frames_that_came_with_the_handshake_are_not_lost() {
         });
         assert_eq!(raw.collect::<Vec<_>>(), early);
     }
+}
+
+#[test]
+fn pings_of_a_peer_that_reads_nothing_are_bounded() {
+    let mut server = Server::with(|options| options.marks.limit = 1024 * 1024);
+    let client = Client::small(server.address);
+    let mut websocket = WebSocket::join_over(&mut server, client);
+    let pings = frame(OpCode::Ping, &[0; 125]).repeat(4000);
+    for _ in 0..200 {
+        if websocket.client.end.is_some() || server.stat("sessions") == 0 {
+            break;
+        }
+        let mut sent = 0;
+        while sent < pings.len() && server.stat("sessions") == 1 {
+            let count = websocket.client.send_some(&pings[sent..]);
+            sent += count;
+            server.turn();
+            if count == 0 {
+                server.now += secs(1);
+            }
+        }
+        let socket = server.last_socket();
+        if server.stat("sessions") == 1 {
+            assert!(server.pending(socket) < 4 * 1024 * 1024, "{}", server.pending(socket));
+        }
+    }
+    assert_eq!(server.reasons(), ["transport error"]);
 }
