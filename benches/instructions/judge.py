@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 TOLERANCE = 0.02
 """How far a figure may be from the one that is checked in, as a part of it."""
@@ -59,6 +60,16 @@ def per_work(parts: Sequence[int], counts: tuple[int, int], per_step: Sequence[i
         (parts[3 * index + 2] - parts[3 * index + 1]) / (many - few) / size
         for index, size in enumerate(per_step)
     ]
+
+
+def middle(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of several runs, kind by kind."""
+    return {kind: median(run[kind] for run in runs) for kind in runs[0]}
+
+
+def least(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the least of several runs, kind by kind."""
+    return {kind: min(run[kind] for run in runs) for kind in runs[0]}
 
 
 def judge(counted: Mapping[str, float], expected: Mapping[str, float]) -> list[Verdict]:

@@ -46,6 +46,23 @@ pub enum Item {
     Control(Bytes),
 }
 
+impl Item {
+    /// Engine.IO packets that it is sent as.
+    fn parts(&self) -> usize {
+        match self {
+            Self::Packet(packet) => packet.parts().count(),
+            Self::Control(_) => 1,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Packet(packet) => packet.size(),
+            Self::Control(text) => text.len(),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Chunk {
     Run(Vec<u8>),
@@ -216,12 +233,20 @@ impl Outbox {
         Ok(Written::All)
     }
 
-    /// Takes all packets as one polling payload.
-    pub fn take_payload(&mut self) -> Bytes {
+    /// Takes packets as one polling payload: at most so many parts, but one whole packet at least.
+    pub fn take_payload(&mut self, most_parts: usize) -> Bytes {
         let Form::Packets(items) = &mut self.form else { return Bytes::new() };
         let mut body = Vec::with_capacity(self.pending + items.len());
         let mut writer = PayloadWriter::new(&mut body);
-        for item in std::mem::take(items) {
+        let mut parts = 0;
+        while let Some(item) = items.pop_front() {
+            let more = item.parts();
+            if parts > 0 && parts + more > most_parts {
+                items.push_front(item);
+                break;
+            }
+            parts += more;
+            self.pending -= item.size().min(self.pending);
             match item {
                 Item::Control(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
                 Item::Packet(packet) => packet.parts().for_each(|part| match part {
@@ -230,7 +255,10 @@ impl Outbox {
                 }),
             }
         }
-        (self.pending, self.blocked, self.crowded) = (0, false, false);
+        if items.is_empty() {
+            *items = VecDeque::new();
+        }
+        (self.blocked, self.crowded) = (!items.is_empty(), items.len() > 1);
         body.into()
     }
 

@@ -23,6 +23,14 @@ pub(super) fn post_response() -> Response {
     Response::new(200, "text/html", Bytes::from_static(b"ok")).with_header("cache-control", "no-store")
 }
 
+/// Engine.IO packets that a client takes in one answer. The protocol knows no limit, but python-engineio
+/// drops its connection above one of its own; it is known by the libraries that it makes requests with.
+fn parts_per_answer(head: &Head) -> usize {
+    let agent = head.header("user-agent").unwrap_or_default();
+    let is_python = agent.starts_with("python-requests/") || agent.contains(" aiohttp/");
+    if is_python { limits::PYTHON_PAYLOAD_PACKETS } else { usize::MAX }
+}
+
 impl Reactor {
     /// A GET that may wait until there is something to say.
     pub(super) fn handle_poll(&mut self, key: SessionKey, wire: Wire, now: Instant) {
@@ -102,7 +110,9 @@ impl Reactor {
             Carrier::Polling(Some(wire))
                 if !entry.outbox.is_empty() && entry.engine.transport() == TransportKind::Polling =>
             {
-                let body = entry.outbox.take_payload();
+                let most =
+                    if entry.engine.is_open() { parts_per_answer(&entry.info.head) } else { usize::MAX };
+                let body = entry.outbox.take_payload(most);
                 entry.carrier = Carrier::Polling(None);
                 entry.engine.end_get();
                 self.stats.bytes_out += body.len() as u64;

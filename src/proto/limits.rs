@@ -27,6 +27,8 @@ pub const SHUTDOWN_LINGER: Duration = Duration::from_secs(1);
 
 /// Packets in one polling payload: far above what a client queues between two polls.
 pub const MAX_PAYLOAD_PACKETS: usize = 10_000;
+/// What python-engineio's clients take in one answer to a poll (`Payload.max_decode_packets`).
+pub const PYTHON_PAYLOAD_PACKETS: usize = 16;
 /// Attachments of one packet (JS parser 4.2.6 and later, `maxAttachments`).
 pub const MAX_ATTACHMENTS: usize = 10;
 /// All attachments of one packet together: this many times `MAX_HTTP_BUFFER_SIZE`.

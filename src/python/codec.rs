@@ -5,11 +5,11 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyTypeError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use std::cell::RefCell;
+use std::cell::Cell;
 
 thread_local! {
     /// The buffer the last event was written to, for the next one.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Buffers larger than this are given back.

@@ -243,6 +243,7 @@ impl Engine {
         volatile: bool,
     ) -> PyResult<Asked> {
         let (this, socket) = (slf.get(), socket_key(key));
+        let core = this.core()?;
         let namespace = {
             let state = this.state();
             let known = state.sockets.get(&socket).filter(|known| !known.muted && state.driver.is_some());
@@ -255,7 +256,7 @@ impl Engine {
             return Self::call_soon(slf, due).map(|()| NOBODY_ASKED);
         };
         let deadline = timeout.map(|seconds| this.now() + duration(seconds));
-        let id = this.core()?.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
+        let id = core.hub.ask(socket, deadline).map_err(errors::too_many_acks)?;
         // Before the encoding, which may run Python code that disconnects the socket.
         this.state().callbacks.insert(id, Callback::One(callback));
         match this.encode_event(&namespace, Some(id), event, args) {
@@ -297,8 +298,9 @@ impl Engine {
 
     /// Takes a socket out of its namespace.
     fn disconnect(slf: &Bound<'_, Self>, key: u64, close: bool) -> PyResult<()> {
-        let socket = socket_key(key);
-        slf.get().mute(socket);
+        let (this, socket) = (slf.get(), socket_key(key));
+        this.core()?;
+        this.mute(socket);
         Self::submit(slf, Command::Disconnect { socket, close })
     }
 
@@ -341,18 +343,20 @@ impl Engine {
     }
 
     /// Puts a socket into rooms.
-    fn join(&self, key: u64, rooms: Vec<String>) {
-        self.core.hub.join(socket_key(key), &rooms);
+    fn join(&self, key: u64, rooms: Vec<String>) -> PyResult<()> {
+        self.core()?.hub.join(socket_key(key), &rooms);
+        Ok(())
     }
 
     /// Takes a socket out of rooms.
-    fn leave(&self, key: u64, rooms: Vec<String>) {
-        self.core.hub.leave(socket_key(key), &rooms);
+    fn leave(&self, key: u64, rooms: Vec<String>) -> PyResult<()> {
+        self.core()?.hub.leave(socket_key(key), &rooms);
+        Ok(())
     }
 
     /// The rooms of a socket.
     fn rooms<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PySet>> {
-        PySet::new(py, self.core.hub.rooms(socket_key(key)))
+        PySet::new(py, self.core()?.hub.rooms(socket_key(key)))
     }
 
     /// The counters.

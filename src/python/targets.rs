@@ -30,7 +30,7 @@ impl Engine {
     ) -> PyResult<bool> {
         let this = slf.get();
         let packet = this.encode_event(namespace, None, event, args)?;
-        let sockets = this.core.hub.resolve(namespace, &target(rooms, except_, skip));
+        let sockets = this.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
         Self::send_all(slf, sockets, packet, volatile)
     }
 
@@ -72,11 +72,11 @@ impl Engine {
         rooms: Vec<String>,
         except_: Vec<String>,
         skip: Option<u64>,
-    ) -> Vec<Py<PyAny>> {
-        let sockets = self.core.hub.resolve(namespace, &target(rooms, except_, skip));
+    ) -> PyResult<Vec<Py<PyAny>>> {
+        let sockets = self.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
         let state = self.state();
         let known = sockets.iter().filter_map(|key| state.sockets.get(key));
-        known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect()
+        Ok(known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect())
     }
 
     /// Puts every socket that a target means into rooms.
@@ -87,8 +87,9 @@ impl Engine {
         except_: Vec<String>,
         skip: Option<u64>,
         joined: Vec<String>,
-    ) {
-        self.core.hub.join_all(namespace, &target(rooms, except_, skip), &joined);
+    ) -> PyResult<()> {
+        self.core()?.hub.join_all(namespace, &target(rooms, except_, skip), &joined);
+        Ok(())
     }
 
     /// Takes every socket that a target means out of rooms.
@@ -99,8 +100,9 @@ impl Engine {
         except_: Vec<String>,
         skip: Option<u64>,
         left: Vec<String>,
-    ) {
-        self.core.hub.leave_all(namespace, &target(rooms, except_, skip), &left);
+    ) -> PyResult<()> {
+        self.core()?.hub.leave_all(namespace, &target(rooms, except_, skip), &left);
+        Ok(())
     }
 
     /// Disconnects every socket that a target means.

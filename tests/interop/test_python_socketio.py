@@ -50,6 +50,25 @@ async def test_events_acknowledgements_and_binary(start: Start, transports: list
     assert await asyncio.wait_for(gone.get(), 5) in {"client namespace disconnect", "transport close"}
 
 
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_burst_is_not_too_much_for_one_poll(start: Start, transport: str) -> None:
+    io = siox.Server()
+
+    @io.event("burst")
+    def burst(socket: siox.Socket) -> None:
+        for number in range(100):
+            socket.emit("number", number, b"with a packet of its own")
+
+    client = socketio.AsyncClient(reconnection=False)
+    numbers: asyncio.Queue[int] = asyncio.Queue()
+    client.on("number", lambda number, data: numbers.put_nowait(number))
+    await client.connect(await start(io), transports=[transport])
+    await client.emit("burst")
+    async with asyncio.timeout(10):
+        assert [await numbers.get() for _ in range(100)] == list(range(100))
+    await client.disconnect()
+
+
 async def test_namespaces_auth_and_refusal(start: Start) -> None:
     io = siox.Server()
 

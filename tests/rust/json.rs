@@ -3,7 +3,7 @@
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
-use siox::proto::json::{self, JsonErrorKind, ReadError, ReadOptions, Reader, Skip};
+use siox::proto::json::{self, JsonErrorKind, Key, Name, ReadError, ReadOptions, Reader, Skip, Slot};
 use siox::proto::limits::MAX_JSON_DEPTH;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -24,32 +24,31 @@ fn read(text: &str, attachments: Option<usize>) -> Result<Value, ReadError<Infal
 }
 
 fn write(out: &mut Vec<u8>, value: &Value) {
+    let slot = Slot::new(out);
     match value {
-        Value::Null => json::write_null(out),
-        Value::Bool(value) => json::write_bool(out, *value),
-        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(value), _, _) => json::write_i64(out, value),
-            (_, Some(value), _) => json::write_u64(out, value),
-            (_, _, value) => json::write_f64(out, value.unwrap()),
+        Value::Null => slot.null(),
+        Value::Bool(value) => slot.boolean(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => slot.integer(value),
+            _ if number.is_u64() => out.extend_from_slice(number.to_string().as_bytes()),
+            (_, value) => slot.float(value.unwrap()),
         },
-        Value::String(text) => json::write_string(out, text),
+        Value::String(text) => slot.text(text),
         Value::Array(items) => {
-            out.push(b'[');
             for (index, item) in items.iter().enumerate() {
-                out.extend_from_slice(if index > 0 { b"," } else { b"" });
+                Slot::element(out, if index > 0 { b',' } else { b'[' }).leave();
                 write(out, item);
             }
-            out.push(b']');
+            out.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
         }
         Value::Object(members) => {
-            out.push(b'{');
             for (index, (key, value)) in members.iter().enumerate() {
-                out.extend_from_slice(if index > 0 { b"," } else { b"" });
-                json::write_string(out, key);
-                out.push(b':');
+                let name = Name::new(key);
+                let key = name.as_ref().map_or(Key::Text(key), Key::Name);
+                Slot::member(out, if index > 0 { b',' } else { b'{' }, key).leave();
                 write(out, value);
             }
-            out.push(b'}');
+            out.extend_from_slice(if members.is_empty() { b"{}" } else { b"}" });
         }
     }
 }

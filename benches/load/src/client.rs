@@ -141,6 +141,12 @@ impl Client {
         self.role.slow && self.live()
     }
 
+    /// From now on it reads all that comes.
+    pub(crate) fn wake(&mut self) -> Result<()> {
+        self.role.slow = false;
+        Ok(self.websocket.as_ref().map_or(Ok(()), Link::widen)?)
+    }
+
     /// Its connection is not there any more.
     pub(crate) fn gone(&self) -> bool {
         self.websocket.is_none() && self.poll.is_none()

@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     };
     let segments = hall.swarm.counted(0..clients - slow)?;
     let deliveries = hall.listeners.deliveries;
+    let rss_end = options.pid.map(process::rss).transpose()?;
     hall.swarm.linger(&mut hall.listeners)?;
     let frames = deliveries * if hall.payload.attachment().is_some() { 2 } else { 1 };
     let mut extra = vec![("broadcasts", json!(deliveries / (clients - slow) as u64))];
@@ -48,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         Mode::Slow => {
             extra.push(("slow", json!(slow)));
             extra.push(("slow_disconnected", json!(hall.listeners.dropped())));
-            extra.push(("rss_bytes_end", json!(options.pid.map(process::rss).transpose()?)));
+            extra.push(("rss_bytes_end", json!(rss_end)));
         }
         _ => {}
     }

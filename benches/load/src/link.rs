@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::tcp_info;
 
@@ -14,6 +14,8 @@ const PER_SOURCE: usize = 20_000;
 
 /// A read has room for so much at least; the buffer grows for messages that do not fit.
 const LEAST: usize = 64 * 1024;
+/// The kernel's receive buffer of a client that is slow no more.
+const WIDE: usize = 1 << 20;
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// What a read gave.
@@ -114,6 +116,11 @@ impl Link {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Got::Bytes { count: 0, more: true }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Let the kernel keep more than a slow client's buffer.
+    pub(crate) fn widen(&self) -> io::Result<()> {
+        SockRef::from(&self.stream).set_recv_buffer_size(WIDE)
     }
 
     /// Keep what is not whole yet for the next read.

@@ -48,6 +48,8 @@ pub(crate) struct Listeners {
     answered: bool,
     done: Option<u64>,
     pub(crate) deliveries: u64,
+    /// What slow clients got; they are not awaited.
+    late: u64,
     pub(crate) latencies: Latencies,
     pub(crate) clock: Clock,
     now: Instant,
@@ -68,6 +70,7 @@ impl Listeners {
             answered: false,
             done: None,
             deliveries: 0,
+            late: 0,
             latencies: Latencies::new()?,
             clock: Clock::Off,
             now: Instant::now(),
@@ -139,7 +142,9 @@ impl Listeners {
                 }
             }
             let (index, slow) = (seat.next, seat.slow);
-            if !slow {
+            if slow {
+                self.late += 1;
+            } else {
                 self.deliveries += 1;
                 self.time(index);
             }
@@ -198,7 +203,7 @@ impl Game for Listeners {
     }
 
     fn progress(&self) -> u64 {
-        self.deliveries + u64::from(self.answered) + u64::from(self.done.is_some())
+        self.deliveries + self.late + u64::from(self.answered) + u64::from(self.done.is_some())
     }
 
     fn last(&self) -> usize {

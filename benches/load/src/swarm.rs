@@ -16,6 +16,8 @@ const BUFFER: usize = 256 * 1024;
 const SIP_EVERY: Duration = Duration::from_millis(50);
 /// How long what is too much may take to come.
 const LINGER: Duration = Duration::from_millis(50);
+/// The same for clients whose receive windows were full: the kernel tries those again after a while.
+const LINGER_WHEN_SLOW: Duration = Duration::from_secs(1);
 /// How long nothing that counts may come while something is awaited.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -124,11 +126,23 @@ impl Swarm {
         Ok(())
     }
 
-    /// Listen a little longer when all is counted: nothing may come any more.
+    /// Listen until nothing comes any more when all is counted: nothing may be too much. Slow clients read
+    /// what is left for them, or see that they were disconnected.
     pub(crate) fn linger(&mut self, game: &mut impl Game) -> Result<()> {
-        let end = Instant::now() + LINGER;
+        let patience = if self.slow.is_empty() { LINGER } else { LINGER_WHEN_SLOW };
+        for who in std::mem::take(&mut self.slow) {
+            if let Some(client) = self.clients.get_mut(who).filter(|client| !client.gone()) {
+                client.wake()?;
+                client.ready(Lane::Websocket, &self.venue, &mut self.buffer, game)?;
+            }
+        }
+        let mut end = Instant::now() + patience;
+        let mut progress = game.progress();
         while Instant::now() < end {
             self.turn(LINGER, game)?;
+            if std::mem::replace(&mut progress, game.progress()) != progress {
+                end = Instant::now() + patience;
+            }
         }
         Ok(())
     }

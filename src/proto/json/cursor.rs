@@ -48,7 +48,17 @@ impl<'a> Cursor<'a> {
         self.fail(JsonErrorKind::UnexpectedEnd, self.at)
     }
 
+    #[inline]
     pub(super) fn number(&mut self) -> Result<Number, Broken> {
+        if let Some((number, len)) = number::read_short(self.rest_of_bytes()) {
+            self.at += len;
+            return Ok(number);
+        }
+        self.other_number()
+    }
+
+    #[cold]
+    fn other_number(&mut self) -> Result<Number, Broken> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         match number::read(rest) {
             Ok((number, len)) => {

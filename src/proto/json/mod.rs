@@ -4,9 +4,11 @@
 //! attachments in place: an object `{"_placeholder":true,"num":n}` becomes the sink's attachment `n`.
 
 mod cursor;
+mod digits;
 mod error;
 mod number;
 mod reader;
+mod room;
 mod scan;
 mod sink;
 mod string;
@@ -17,9 +19,7 @@ mod writer;
 
 pub use error::{JsonError, JsonErrorKind, ReadError};
 pub use reader::{Kind, ReadOptions, Reader};
+pub use room::{Key, Name, Slot};
 pub use sink::{Sink, Skip};
 pub use text::Text;
-pub use writer::{
-    write_bool, write_f64, write_i64, write_key, write_null, write_placeholder, write_string, write_u64,
-    write_wtf8,
-};
+pub use writer::{write_placeholder, write_string, write_wtf8};

@@ -35,6 +35,59 @@ fn float_as_index(value: f64) -> Option<usize> {
 /// What is wrong with a number, and at which of its bytes.
 type Fault = (JsonErrorKind, usize);
 
+/// Reads the number at the start of `bytes` if it is one of the common kind: without an exponent and with few digits.
+/// Says how long it is. Whatever else is there is left to [`read`].
+#[inline]
+pub(super) fn read_short(bytes: &[u8]) -> Option<(Number, usize)> {
+    let start = usize::from(bytes.first() == Some(&b'-'));
+    let (whole, mut end) = digits(bytes, start, 0);
+    let has_leading_zero = end > start + 1 && bytes.get(start) == Some(&b'0');
+    if end == start || has_leading_zero || end > Digits::EXACT {
+        return None;
+    }
+    let number = match bytes.get(end) {
+        Some(b'.') => {
+            let point = end;
+            let value;
+            (value, end) = digits(bytes, point + 1, whole);
+            let fraction = end - point - 1;
+            if fraction == 0 || end > Digits::EXACT || matches!(bytes.get(end), Some(b'e' | b'E')) {
+                return None;
+            }
+            let value = exact_quotient(value, fraction)?;
+            Number::Float(if start > 0 { -value } else { value })
+        }
+        Some(b'e' | b'E') => return None,
+        _ => {
+            let value = whole.cast_signed();
+            Number::Integer(if start > 0 { -value } else { value })
+        }
+    };
+    Some((number, end))
+}
+
+/// The value of the digits from `at` on, after that of the digits before them, and where they end.
+#[inline]
+fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(byte) = bytes.get(at) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (value, at)
+}
+
+/// `value / 10^fraction` if both are exact: the quotient is rounded once then, and is the nearest float (Clinger 1990).
+#[inline]
+fn exact_quotient(value: u64, fraction: usize) -> Option<f64> {
+    let power = power_of_ten(fraction).filter(|_| value < 1 << 53)?;
+    #[allow(clippy::cast_precision_loss)]
+    Some(value as f64 / power)
+}
+
 /// Reads the number at the start of `text`, and says how long it is.
 pub(super) fn read(text: &str) -> Result<(Number, usize), Fault> {
     let bytes = text.as_bytes();
@@ -69,18 +122,10 @@ impl Digits {
 
     /// At least one digit at `at`.
     #[inline]
-    fn read(bytes: &[u8], at: usize, mut value: u64) -> Result<Self, Fault> {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let mut len = 0;
-        for byte in rest {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            len += 1;
-        }
-        match (len, rest.is_empty()) {
+    fn read(bytes: &[u8], at: usize, value: u64) -> Result<Self, Fault> {
+        let (value, end) = digits(bytes, at, value);
+        let len = end - at;
+        match (len, at >= bytes.len()) {
             (0, true) => Err((JsonErrorKind::UnexpectedEnd, at)),
             (0, false) => Err((JsonErrorKind::InvalidNumber, at)),
             _ => Ok(Self { value, len }),
@@ -105,14 +150,10 @@ fn read_float(text: &str, negative: bool, whole: &Digits, mut at: usize) -> Resu
         at += Digits::read(bytes, at, 0)?.len;
         return Ok((Number::Float(float(text, at)?), at));
     }
-    let number = match power_of_ten(fraction) {
-        Some(power) if len <= Digits::EXACT && value < 1 << 53 => {
-            // Both are exact, so the quotient is rounded once: it is the nearest float (Clinger 1990).
-            #[allow(clippy::cast_precision_loss)]
-            let value = value as f64 / power;
-            if negative { -value } else { value }
-        }
-        _ => float(text, at)?,
+    let number = match exact_quotient(value, fraction).filter(|_| len <= Digits::EXACT) {
+        Some(value) if negative => -value,
+        Some(value) => value,
+        None => float(text, at)?,
     };
     Ok((Number::Float(number), at))
 }
@@ -153,6 +194,9 @@ mod tests {
     fn number(text: &str) -> Number {
         let (number, len) = read(text).unwrap();
         assert_eq!(len, text.len(), "{text}");
+        if let Some(short) = read_short(text.as_bytes()) {
+            assert_eq!(short, (number, len), "{text}");
+        }
         number
     }
 
@@ -221,6 +265,7 @@ mod tests {
             ("1e400", JsonErrorKind::NumberOutOfRange, 0),
         ] {
             assert_eq!(read(text), Err((kind, offset)), "{text}");
+            assert_eq!(read_short(text.as_bytes()), None, "{text}");
         }
     }
 

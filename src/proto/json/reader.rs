@@ -204,6 +204,8 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
+    #[allow(clippy::inline_always, reason = "what is no array or object needs no call of its own")]
+    #[inline(always)]
     fn element<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         let value = match self.cursor.token()? {
             b'"' => {
@@ -233,6 +235,7 @@ impl<'a> Reader<'a> {
         value.map_err(Stop::Sink)
     }
 
+    #[inline(never)]
     fn array<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         self.cursor.at += 1;
         self.descend()?;
@@ -252,6 +255,7 @@ impl<'a> Reader<'a> {
         sink.end_array(array).map_err(Stop::Sink)
     }
 
+    #[inline(never)]
     fn object<S: Sink>(&mut self, sink: &mut S) -> Result<S::Value, Stop<S::Error>> {
         let start = self.cursor.at;
         self.cursor.at += 1;
@@ -344,6 +348,7 @@ struct Placeholder {
     num: Option<Number>,
 }
 
+#[inline]
 fn give_number<S: Sink>(sink: &mut S, number: Number) -> Result<S::Value, S::Error> {
     match number {
         Number::Integer(value) => sink.integer(value),

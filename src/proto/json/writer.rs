@@ -2,40 +2,7 @@
 //!
 //! Floats differ in one point: `1.0` keeps its fraction, so that a Python peer gets a float back.
 
-use super::scan;
-
-/// Appends `null`.
-pub fn write_null(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"null");
-}
-
-/// Appends `true` or `false`.
-pub fn write_bool(out: &mut Vec<u8>, value: bool) {
-    if value {
-        out.extend_from_slice(b"true");
-    } else {
-        out.extend_from_slice(b"false");
-    }
-}
-
-/// Appends an integer.
-pub fn write_i64(out: &mut Vec<u8>, value: i64) {
-    scan::push_short(out, itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// Appends an integer.
-pub fn write_u64(out: &mut Vec<u8>, value: u64) {
-    scan::push_short(out, itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// Appends a float in its shortest form; `null` for NaN and the infinities, which JSON cannot say.
-pub fn write_f64(out: &mut Vec<u8>, value: f64) {
-    if value.is_finite() {
-        scan::push_short(out, zmij::Buffer::new().format_finite(value).as_bytes());
-    } else {
-        write_null(out);
-    }
-}
+use super::room::{Slot, push_plain};
 
 /// Appends the placeholder of attachment `index`.
 pub fn write_placeholder(out: &mut Vec<u8>, index: usize) {
@@ -45,24 +12,8 @@ pub fn write_placeholder(out: &mut Vec<u8>, index: usize) {
 }
 
 /// Appends a string with its quotes; what is not ASCII stays as it is.
-#[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    let plain = scan::push_quoted(out, None, text.as_bytes(), None);
-    if plain < text.len() {
-        write_special(out, text.as_bytes(), plain);
-        out.push(b'"');
-    }
-}
-
-/// Appends a member's name: the comma if it is not the first, the string, and the colon.
-#[inline]
-pub fn write_key(out: &mut Vec<u8>, is_first: bool, key: &str) {
-    let before = if is_first { None } else { Some(b',') };
-    let plain = scan::push_quoted(out, before, key.as_bytes(), Some(b':'));
-    if plain < key.len() {
-        write_special(out, key.as_bytes(), plain);
-        out.extend_from_slice(b"\":");
-    }
+    Slot::new(out).text(text);
 }
 
 /// Appends a string in WTF-8, its lone surrogates as `\udXXX`.
@@ -91,7 +42,7 @@ fn write_surrogate(out: &mut Vec<u8>, second: u8, third: u8) {
 
 #[inline]
 fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    let plain = scan::push_plain(out, text);
+    let plain = push_plain(out, text);
     if plain < text.len() {
         write_special(out, text, plain);
     }
@@ -99,11 +50,11 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// What follows the plain stretch at the start of a string.
 #[cold]
-fn write_special(out: &mut Vec<u8>, text: &[u8], mut plain: usize) {
+pub(super) fn write_special(out: &mut Vec<u8>, text: &[u8], mut plain: usize) {
     let mut rest = text;
     while let Some((byte, after)) = rest.get(plain..).and_then(<[u8]>::split_first) {
         write_escape(out, *byte);
-        plain = scan::push_plain(out, after);
+        plain = push_plain(out, after);
         rest = after;
     }
 }
@@ -148,12 +99,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_its_comma_and_colon() {
-        assert_eq!(written(|out| write_key(out, true, "a")), "\"a\":");
-        assert_eq!(written(|out| write_key(out, false, "a\"b")), ",\"a\\\"b\":");
-    }
-
-    #[test]
     fn lone_surrogates_are_escaped_and_their_neighbours_kept() {
         // U+D800, U+DFFF, and U+D7FF, which shares their first byte but is a character.
         let text = b"a\xed\xa0\x80\n\xed\xbf\xbf\xed\x9f\xbf\"";
@@ -162,21 +107,13 @@ mod tests {
 
     #[test]
     fn numbers_have_their_shortest_form() {
-        assert_eq!(written(|out| write_i64(out, i64::MIN)), "-9223372036854775808");
-        assert_eq!(written(|out| write_u64(out, u64::MAX)), "18446744073709551615");
+        assert_eq!(written(|out| Slot::new(out).integer(i64::MIN)), "-9223372036854775808");
         for (value, text) in
             [(1.0, "1.0"), (-0.0, "-0.0"), (0.1, "0.1"), (5e-324, "5e-324"), (1.5e300, "1.5e300")]
         {
-            let written = written(|out| write_f64(out, value));
+            let written = written(|out| Slot::new(out).float(value));
             assert_eq!(written.parse::<f64>().unwrap().to_bits(), value.to_bits(), "{written}");
             assert_eq!(written.replace("e+", "e"), text);
-        }
-    }
-
-    #[test]
-    fn what_json_cannot_say_is_null() {
-        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!(written(|out| write_f64(out, value)), "null");
         }
     }
 

@@ -5,8 +5,19 @@
 
 use super::packet::PacketKind;
 use crate::proto::Side;
-use crate::proto::ws::frame::{Header, OpCode, encode_frame, write_header};
+use crate::proto::ws::frame::{Header, OpCode, encode_frame, header_len, write_header};
 use bytes::Bytes;
+use smallvec::SmallVec;
+use std::cell::Cell;
+
+thread_local! {
+    /// What the last packet's JSON was written to, for the next one: it grows once, and the frames behind it are made
+    /// at their size.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A buffer that grew larger is given back.
+const KEPT_SCRATCH: usize = 64 * 1024;
 
 /// One message of a session, with no frame around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +54,44 @@ impl Encoded {
         id: Option<u64>,
         write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut out = Vec::with_capacity(128);
-        write_packet(&mut out, kind, namespace, id, write)?;
-        Ok(Self(Bytes::from(out)))
+        // Taken, not borrowed: what is written may run code that encodes.
+        let mut json = SCRATCH.take();
+        let mut attachments = Vec::new();
+        let written = write(&mut json, &mut attachments);
+        let packet = written.map(|()| {
+            if !matches!(kind, PacketKind::Event | PacketKind::Ack) {
+                attachments.clear();
+            }
+            Self::from_parts(kind, namespace, id, &json, &attachments)
+        });
+        if json.capacity() <= KEPT_SCRATCH {
+            json.clear();
+            SCRATCH.set(json);
+        }
+        packet
+    }
+
+    fn from_parts(
+        kind: PacketKind,
+        namespace: &str,
+        id: Option<u64>,
+        json: &[u8],
+        attachments: &[Bytes],
+    ) -> Self {
+        let head = head(kind, attachments.len(), namespace, id);
+        let text = head.len() + json.len();
+        let framed = |len: usize| header_len(len, false) + len;
+        let size = attachments.iter().fold(framed(text), |size, attachment| size + framed(attachment.len()));
+        // Of this size exactly, so that the buffer is shared as it is.
+        let mut out = Vec::with_capacity(size);
+        write_header(&mut out, OpCode::Text, true, text, None);
+        out.extend_from_slice(&head);
+        out.extend_from_slice(json);
+        for attachment in attachments {
+            encode_frame(&mut out, OpCode::Binary, attachment, None);
+        }
+        debug_assert_eq!(out.len(), size);
+        Self(Bytes::from(out))
     }
 
     /// A packet without JSON.
@@ -133,46 +179,10 @@ impl Encoded {
     }
 }
 
-/// Appends a packet's unmasked frames to a buffer: [`Encoded::build`] without a buffer of its own, for
-/// a packet with one recipient. When `write` fails the buffer is as before.
-pub fn write_packet<E>(
-    out: &mut Vec<u8>,
-    kind: PacketKind,
-    namespace: &str,
-    id: Option<u64>,
-    write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), E>,
-) -> Result<(), E> {
-    let start = out.len();
-    let mut attachments = Vec::new();
-    if let Err(error) = write(out, &mut attachments) {
-        out.truncate(start);
-        return Err(error);
-    }
-    if !matches!(kind, PacketKind::Event | PacketKind::Ack) {
-        attachments.clear();
-    }
-    // The head depends on what was written (count of attachments, length), so it is written behind it
-    // and turned to the front: cheaper than room for the largest head in every packet.
-    let json = out.len() - start;
-    write_head(out, kind, attachments.len(), namespace, id);
-    let head = out.len() - start - json;
-    write_header(out, OpCode::Text, true, head + json, None);
-    let header = out.len() - start - json - head;
-    if let Some(packet) = out.get_mut(start..) {
-        packet.rotate_right(header);
-        if let Some(packet) = packet.get_mut(header..) {
-            packet.rotate_right(head);
-        }
-    }
-    for attachment in &attachments {
-        encode_frame(out, OpCode::Binary, attachment, None);
-    }
-    Ok(())
-}
-
 /// The Engine.IO type digit and all of the packet before its JSON.
-fn write_head(out: &mut Vec<u8>, kind: PacketKind, attachments: usize, namespace: &str, id: Option<u64>) {
+fn head(kind: PacketKind, attachments: usize, namespace: &str, id: Option<u64>) -> SmallVec<[u8; 64]> {
     let mut number = itoa::Buffer::new();
+    let mut out = SmallVec::new();
     out.extend_from_slice(&[b'4', kind.digit(attachments > 0)]);
     if attachments > 0 {
         out.extend_from_slice(number.format(attachments).as_bytes());
@@ -185,6 +195,7 @@ fn write_head(out: &mut Vec<u8>, kind: PacketKind, attachments: usize, namespace
     if let Some(id) = id {
         out.extend_from_slice(number.format(id).as_bytes());
     }
+    out
 }
 
 /// The payload of the first frame (unmasked, ours), and what follows it.
@@ -270,26 +281,24 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_buffer_as_it_was() {
-        let mut out = b"before".to_vec();
-        let written = write_packet(&mut out, PacketKind::Event, "/", None, |out, _| {
+    fn what_a_failed_write_left_is_in_no_other_packet() {
+        let failed = Encoded::build(PacketKind::Event, "/", None, |out, _| {
             out.extend_from_slice(b"[half");
             Err("failed")
         });
-        assert_eq!((written, out.as_slice()), (Err("failed"), &b"before"[..]));
+        assert_eq!(failed, Err("failed"));
+        assert_eq!(event("/", None, "[]", &[]).text(), "42[]");
     }
 
     #[test]
-    fn packets_are_appended_to_a_buffer() {
-        let mut out = Vec::new();
-        for id in [1, 2] {
-            let written: Result<(), ()> = write_packet(&mut out, PacketKind::Ack, "/", Some(id), |out, _| {
-                out.extend_from_slice(b"[]");
-                Ok(())
-            });
-            written.unwrap();
-        }
-        assert_eq!(out, b"\x81\x05431[]\x81\x05432[]");
+    fn a_packet_may_be_built_while_another_is() {
+        let outer: Result<_, ()> = Encoded::build(PacketKind::Event, "/", None, |out, _| {
+            out.extend_from_slice(b"[1,");
+            assert_eq!(event("/", None, "[2]", &[]).text(), "42[2]");
+            out.extend_from_slice(b"3]");
+            Ok(())
+        });
+        assert_eq!(outer.unwrap().text(), "42[1,3]");
     }
 
     #[test]

@@ -10,7 +10,12 @@ const PLACES: usize = 512;
 const MAX_LEN: usize = 64;
 
 /// The cache: each name has two places side by side; the older of two names goes when a third comes.
-pub(super) struct Keys(Box<[[Option<AsciiStr>; 2]]>);
+pub(super) struct Keys(Box<[[Option<Known>; 2]]>);
+
+struct Known {
+    ends: Ends,
+    key: AsciiStr,
+}
 
 impl Keys {
     /// An empty cache.
@@ -22,56 +27,54 @@ impl Keys {
     #[inline]
     pub(super) fn get<'py>(&mut self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyString>> {
         let bytes = name.as_bytes();
-        if let (true, Some([first, second])) = (bytes.len() <= MAX_LEN, self.0.get_mut(hash(bytes) % PLACES))
-        {
-            for place in [&mut *first, &mut *second] {
-                if let Some(kept) = place
-                    && same(kept.as_bytes(), bytes)
-                {
-                    return Ok(kept.bind(py).clone());
+        let ends = Ends::of(bytes);
+        if let (true, Some(places)) = (bytes.len() <= MAX_LEN, self.0.get_mut(ends.hash() % PLACES)) {
+            for known in places.iter().flatten() {
+                if known.ends == ends && (bytes.len() <= Ends::ALL || known.key.as_bytes() == bytes) {
+                    return Ok(known.key.bind(py).clone());
                 }
             }
+            let [first, second] = places;
             *second = first.take();
-            return Ok(first.insert(AsciiStr::new(py, name)?).bind(py).clone());
+            let key = AsciiStr::new(py, name)?;
+            return Ok(first.insert(Known { ends, key }).key.bind(py).clone());
         }
         Ok(AsciiStr::new(py, name)?.into_bound(py))
     }
 }
 
-/// Whether two names are the same: names are short, so a call for it would cost more than the comparing.
-#[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    if let (Some(one_end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        let pairs = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-        return one_end == other_end && pairs.into_iter().all(|(one, other)| one == other);
-    }
-    if let (Some(one_end), Some(other_end)) = (one.last_chunk::<4>(), other.last_chunk::<4>()) {
-        return one_end == other_end && one.first_chunk::<4>() == other.first_chunk::<4>();
-    }
-    one.iter().zip(other).all(|(one, other)| one == other)
+/// The first and the last eight bytes of a name, or fewer: of a short name all there is to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    first: u64,
+    last: u64,
+    len: usize,
 }
 
-/// Any hash will do: a collision costs one new str. Of long names the ends and every eighth byte between them count.
-#[inline]
-fn hash(bytes: &[u8]) -> usize {
-    let len = bytes.len() as u64;
-    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            (Some(first), Some(last)) => {
-                (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
-            }
-            _ => bytes.iter().fold((0, 0), |(word, _), byte| (word << 8 | u64::from(*byte), 0)),
-        },
-    };
-    let middle = bytes.get(8..).unwrap_or_default().chunks_exact(8);
-    let first = middle
-        .fold(first, |word, chunk| word.rotate_left(7) ^ chunk.first().map_or(0, |byte| u64::from(*byte)));
-    let product = u128::from(first ^ 0x9e37_79b9_7f4a_7c15) * u128::from(last ^ len ^ 0xd6e8_feb8_6659_fd93);
-    // Both halves of the product depend on all of it; the caller wants a few bits.
-    let [low, high] = [product, product >> 64].map(|half| half & u128::from(u64::MAX));
-    usize::try_from((low ^ high) & 0xffff_ffff).unwrap_or_default()
+impl Ends {
+    /// Names of so many bytes are the same if their ends are.
+    const ALL: usize = 16;
+
+    #[inline]
+    fn of(bytes: &[u8]) -> Self {
+        let len = bytes.len();
+        let (first, last) = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
+        } else {
+            // Up to three: the middle one is the first or the last again if there are fewer.
+            let at = |index| bytes.get(index).map_or(0, |byte| u64::from(*byte));
+            (at(0) | at(len / 2) << 8, at(len.saturating_sub(1)))
+        };
+        Self { first, last, len }
+    }
+
+    /// Any hash will do: a collision costs one new str.
+    #[inline]
+    fn hash(self) -> usize {
+        let word =
+            (self.first ^ self.last.rotate_left(23) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(word >> 40).unwrap_or_default()
+    }
 }

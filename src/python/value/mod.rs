@@ -9,6 +9,7 @@ mod fault;
 mod ffi;
 mod key;
 mod keys;
+mod names;
 mod read;
 mod record;
 mod sink;

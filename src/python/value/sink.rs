@@ -5,7 +5,7 @@ use super::keys::Keys;
 use crate::proto::json::{Sink, Text};
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyTuple};
 use std::cell::Cell;
 
 thread_local! {
@@ -174,13 +174,8 @@ impl Sink for PySink<'_, '_> {
         Ok(())
     }
     fn end_object(&mut self, object: Base) -> Result<(), Self::Error> {
-        let dict = PyDict::new(self.py);
-        let mut members = self.kept.stack.drain(object.0.min(self.kept.stack.len())..);
-        while let (Some(key), Some(value)) = (members.next(), members.next()) {
-            boxed(dict.set_item(key, value))?;
-        }
-        drop(members);
-        self.keep(dict.into_any())
+        let dict = boxed(ffi::dict_from_stack(self.py, &mut self.kept.stack, object.0))?;
+        self.keep(dict)
     }
     fn discard_object(&mut self, object: Base) {
         self.kept.stack.truncate(object.0);

@@ -2,8 +2,9 @@
 
 use super::fault::{Cause, Fault, Step, type_name};
 use super::ffi::{self, Exact};
+use super::names::Names;
 use super::{convert, key};
-use crate::proto::json;
+use crate::proto::json::{self, Slot};
 use crate::proto::limits::{MAX_JSON_DEPTH, MAX_NESTED_ENCODINGS};
 use bytes::Bytes;
 use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyTypeError};
@@ -72,6 +73,7 @@ pub(super) struct Encoder<'a, 'py> {
     pub(super) default: Option<&'a Bound<'py, PyAny>>,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) attachments: &'a mut Vec<Bytes>,
+    names: &'a mut Option<Names>,
     depth_left: usize,
 }
 
@@ -84,10 +86,11 @@ impl<'py> Encoder<'_, 'py> {
         attachments: &mut Vec<Bytes>,
         write: impl FnOnce(&mut Encoder<'_, 'py>) -> Written,
     ) -> PyResult<()> {
-        let _running = Running::start()?;
+        let mut running = Running::start()?;
         let (out_len, attachments_len) = (out.len(), attachments.len());
         let default = options.default.as_ref().map(|default| default.bind(py));
-        let mut encoder = Encoder { py, default, out, attachments, depth_left: MAX_JSON_DEPTH };
+        let names = &mut running.names;
+        let mut encoder = Encoder { py, default, out, attachments, names, depth_left: MAX_JSON_DEPTH };
         let written = write(&mut encoder);
         written.map_err(|fault| {
             out.truncate(out_len);
@@ -109,11 +112,11 @@ impl<'py> Encoder<'_, 'py> {
             }
             Exact::Tuple(tuple) => self.array(None, tuple),
             Exact::Bool(truth) => {
-                json::write_bool(self.out, truth);
+                Slot::new(self.out).boolean(truth);
                 Ok(())
             }
             Exact::None => {
-                json::write_null(self.out);
+                Slot::new(self.out).null();
                 Ok(())
             }
             Exact::Bytes(bytes) => {
@@ -144,7 +147,7 @@ impl<'py> Encoder<'_, 'py> {
     /// An int of any size, exactly.
     pub(super) fn int(&mut self, number: &Bound<'py, PyInt>) -> Written {
         if let Some(number) = ffi::int_as_i64(number) {
-            json::write_i64(self.out, number);
+            Slot::new(self.out).integer(number);
         } else {
             // `int`'s own text: a subclass may have another.
             let text = self.py.get_type::<PyInt>().call_method1("__repr__", (number,))?;
@@ -154,7 +157,7 @@ impl<'py> Encoder<'_, 'py> {
     }
 
     pub(super) fn float(&mut self, number: &Bound<'py, PyFloat>) {
-        json::write_f64(self.out, number.value());
+        Slot::new(self.out).float(number.value());
     }
 
     /// A tuple, and an event's name before it.
@@ -164,12 +167,13 @@ impl<'py> Encoder<'_, 'py> {
         items: &Bound<'py, PyTuple>,
     ) -> Written {
         self.descend()?;
-        self.out.push(b'[');
+        let mut lead = b'[';
         if let Some(event) = event {
+            self.out.push(lead);
             self.event_name(event)?;
+            lead = b',';
         }
-        ffi::tuple_items(self, items, event.is_none())?;
-        self.out.push(b']');
+        ffi::tuple_items(self, items, lead)?;
         self.ascend();
         Ok(())
     }
@@ -188,18 +192,20 @@ impl<'py> Encoder<'_, 'py> {
     /// A list or an instance of a subclass: what it holds, whatever it overrides.
     pub(super) fn list(&mut self, list: &Bound<'py, PyList>) -> Written {
         self.descend()?;
-        self.out.push(b'[');
         ffi::list_items(self, list)?;
-        self.out.push(b']');
         self.ascend();
         Ok(())
     }
 
+    /// The buffer, and the names whose written form is known.
+    #[inline]
+    pub(super) fn out_and_names(&mut self) -> (&mut Vec<u8>, &mut Names) {
+        (self.out, self.names.get_or_insert_with(|| NAMES.take().unwrap_or_default()))
+    }
+
     fn dict(&mut self, dict: &Bound<'py, PyDict>) -> Written {
         self.descend()?;
-        self.out.push(b'{');
         ffi::members(self, dict)?;
-        self.out.push(b'}');
         self.ascend();
         Ok(())
     }
@@ -212,20 +218,15 @@ impl<'py> Encoder<'_, 'py> {
         value: &Bound<'py, PyAny>,
         object: &Bound<'py, PyAny>,
     ) -> Written {
-        self.key(first, key, object)?;
-        self.value(value).map_err(|fault| fault.within(object, Step::member(key)))
-    }
-
-    /// A member's key, with the comma before it and the colon.
-    pub(super) fn key(
-        &mut self,
-        first: bool,
-        key: &Bound<'py, PyAny>,
-        object: &Bound<'py, PyAny>,
-    ) -> Written {
         if !first {
             self.out.push(b',');
         }
+        self.key(key, object)?;
+        self.value(value).map_err(|fault| fault.within(object, Step::member(key)))
+    }
+
+    /// A member's key, and the colon.
+    pub(super) fn key(&mut self, key: &Bound<'py, PyAny>, object: &Bound<'py, PyAny>) -> Written {
         key::write(self, key).map_err(|fault| fault.within(object, Step::Conversion))?;
         self.out.push(b':');
         Ok(())
@@ -256,11 +257,15 @@ impl<'py> Encoder<'_, 'py> {
 
 thread_local! {
     static RUNNING: Cell<usize> = const { Cell::new(0) };
+    static NAMES: Cell<Option<Names>> = const { Cell::new(None) };
 }
 
 /// An encoding under way on this thread. Python code that it calls may encode in its turn, each time with a stack
 /// as deep as values may nest, which Python's own limit knows nothing of.
-struct Running;
+struct Running {
+    /// The thread's, from the first dict on; taken, not borrowed, for the same reason.
+    names: Option<Names>,
+}
 
 impl Running {
     fn start() -> PyResult<Self> {
@@ -269,13 +274,16 @@ impl Running {
             return Err(PyRecursionError::new_err("encoding within encoding, too often"));
         }
         RUNNING.set(running + 1);
-        Ok(Self)
+        Ok(Self { names: None })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.set(RUNNING.get().saturating_sub(1));
+        if let Some(names) = self.names.take() {
+            NAMES.set(Some(names));
+        }
     }
 }
 

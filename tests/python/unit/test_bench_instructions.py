@@ -2,7 +2,7 @@
 
 import pytest
 
-from benches.instructions.judge import judge, per_work
+from benches.instructions.judge import judge, least, middle, per_work
 
 
 def test_what_setting_up_and_marking_cost_cancels() -> None:
@@ -32,6 +32,12 @@ def test_two_parts_in_a_hundred_more_fail_and_less_are_to_be_renewed(
     assert verdict.failed is failed
     assert verdict.sentence.startswith(sentence)
     assert bool(verdict.sentence) is bool(sentence)
+
+
+def test_the_median_is_checked_in_and_the_least_is_judged() -> None:
+    runs = [{"echo": 3.0, "sent": 1.0}, {"echo": 1.0, "sent": 9.0}, {"echo": 2.0, "sent": 5.0}]
+    assert middle(runs) == {"echo": 2.0, "sent": 5.0}
+    assert least(runs) == {"echo": 1.0, "sent": 1.0}
 
 
 def test_work_without_a_checked_in_figure_fails() -> None:

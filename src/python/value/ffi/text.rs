@@ -15,6 +15,19 @@ pub(in crate::python::value) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Optio
     text.to_str().ok()
 }
 
+/// Whether a str is interned: one of those that Python keeps, as it does the names in a program's text.
+#[cfg(not(Py_3_14))]
+pub(in crate::python::value) fn is_interned(text: &Bound<'_, PyString>) -> bool {
+    // SAFETY: a str begins with this struct.
+    unsafe { (*text.as_ptr().cast::<ffi::PyASCIIObject>()).interned() != 0 }
+}
+
+/// The same where pyo3 does not know how a str is laid out: none is.
+#[cfg(Py_3_14)]
+pub(in crate::python::value) fn is_interned(_: &Bound<'_, PyString>) -> bool {
+    false
+}
+
 /// The characters of a str that is compact and ASCII.
 ///
 /// # Safety

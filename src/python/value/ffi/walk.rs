@@ -3,16 +3,17 @@
 //! before it is handed on, since writing it may run Python code that takes it out of its container.
 
 use super::super::fault::{Fault, Step};
+use super::super::names::Names;
 use super::super::write::{Encoder, Written, changed};
 use super::text;
-use crate::proto::json;
+use crate::proto::json::{Key, Slot};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use std::ffi::c_int;
-use std::ptr;
+use std::{mem, ptr};
 
-/// Writes the members of a dict, without the braces.
+/// Writes a dict.
 pub(in crate::python::value) fn members<'py>(
     encoder: &mut Encoder<'_, 'py>,
     dict: &Bound<'py, PyDict>,
@@ -20,6 +21,7 @@ pub(in crate::python::value) fn members<'py>(
     let len = dict.len();
     let mut count = 0;
     let mut position = 0;
+    let mut lead = b'{';
     let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the dict is alive; the position is checked against its size at each call.
     while unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut position, &raw mut key, &raw mut value) } != 0 {
@@ -27,70 +29,79 @@ pub(in crate::python::value) fn members<'py>(
         if count == len {
             return Err(changed(dict));
         }
-        let is_first = count == 0;
         count += 1;
-        // SAFETY: the dict holds both, and does until Python code runs, which `plain` and `plain_key` do not.
-        let (key, value) = unsafe {
-            let key_is_written = plain_key(encoder.out, is_first, key);
-            if key_is_written && plain(encoder.out, value) {
+        let lead = mem::replace(&mut lead, b',');
+        // SAFETY: the dict holds both, and does until Python code runs, which `member` does not.
+        let (key, value, key_is_written) = unsafe {
+            let done = member(encoder, lead, key, value);
+            if done == Done::Both {
                 continue;
             }
             let py = dict.py();
-            let key = Bound::from_borrowed_ptr(py, key);
-            let value = Bound::from_borrowed_ptr(py, value);
-            if !key_is_written {
-                encoder.key(is_first, &key, dict)?;
-            }
-            (key, value)
+            (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value), done == Done::Key)
         };
+        if !key_is_written {
+            encoder.out.push(lead);
+            encoder.key(&key, dict)?;
+        }
         encoder.value(&value).map_err(|fault| fault.within(dict, Step::member(&key)))?;
     }
+    end(encoder.out, lead, *b"{}");
     if dict.len() == len { Ok(()) } else { Err(changed(dict)) }
 }
 
-/// Writes the elements of a list, without the brackets.
+/// Writes a list.
 pub(in crate::python::value) fn list_items<'py>(
     encoder: &mut Encoder<'_, 'py>,
     list: &Bound<'py, PyList>,
 ) -> Written {
     let len = list.len();
+    let mut lead = b'[';
     for index in 0..len {
-        if index > 0 {
-            encoder.out.push(b',');
-        }
         // What ran for the element before may have made the list shorter.
         if index >= list.len() {
             return Err(changed(list));
         }
+        let lead = mem::replace(&mut lead, b',');
         // SAFETY: the index is within the list, which holds the element until Python code runs.
         let item = unsafe {
             let item = ffi::PyList_GET_ITEM(list.as_ptr(), index.cast_signed());
-            if plain(encoder.out, item) {
+            if plain(Slot::element(encoder.out, lead), item) {
                 continue;
             }
             Bound::from_borrowed_ptr(list.py(), item)
         };
         encoder.value(&item).map_err(|fault| within(fault, list, index))?;
     }
+    end(encoder.out, lead, *b"[]");
     if list.len() == len { Ok(()) } else { Err(changed(list)) }
 }
 
-/// Writes the elements of a tuple, which cannot change, without the brackets.
+/// Writes the elements of a tuple, which cannot change, and the closing bracket; before the first element goes
+/// `lead`, the opening one if nothing else has been written.
 pub(in crate::python::value) fn tuple_items<'py>(
     encoder: &mut Encoder<'_, 'py>,
     tuple: &Bound<'py, PyTuple>,
-    mut is_first: bool,
+    mut lead: u8,
 ) -> Written {
     for (index, item) in tuple.iter_borrowed().enumerate() {
-        if !std::mem::take(&mut is_first) {
-            encoder.out.push(b',');
-        }
+        let lead = mem::replace(&mut lead, b',');
         // SAFETY: the tuple holds the element.
-        if !unsafe { plain(encoder.out, item.as_ptr()) } {
+        if !unsafe { plain(Slot::element(encoder.out, lead), item.as_ptr()) } {
             encoder.value(&item).map_err(|fault| within(fault, tuple, index))?;
         }
     }
+    end(encoder.out, lead, *b"[]");
     Ok(())
+}
+
+/// Ends an array or object; the bracket that begins it, if it is empty, has not been written.
+#[inline]
+fn end(out: &mut Vec<u8>, lead: u8, [open, close]: [u8; 2]) {
+    if lead == open {
+        out.push(open);
+    }
+    out.push(close);
 }
 
 #[cold]
@@ -98,69 +109,91 @@ fn within(fault: Fault, container: &Bound<'_, PyAny>, index: usize) -> Fault {
     fault.within(container, Step::Index(index))
 }
 
-/// Writes an object if it is plain and says whether. Runs no Python code.
+/// How much of a member has been written.
+#[derive(PartialEq, Eq)]
+enum Done {
+    Nothing,
+    Key,
+    Both,
+}
+
+/// Writes of a member what is plain. Runs no Python code.
+///
+/// # Safety
+///
+/// Key and value are alive, and the GIL is held.
+#[inline]
+unsafe fn member(
+    encoder: &mut Encoder<'_, '_>,
+    lead: u8,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> Done {
+    let py = encoder.py;
+    let (out, names) = encoder.out_and_names();
+    // SAFETY: as promised to us. The characters are used before anything else happens.
+    unsafe {
+        let slot = if let Some(name) = names.get(key.addr()) {
+            Slot::member(out, lead, Key::Name(name))
+        } else if let Some(text) = new_name(py, names, key) {
+            Slot::member(out, lead, Key::Text(text))
+        } else {
+            return Done::Nothing;
+        };
+        if plain(slot, value) { Done::Both } else { Done::Key }
+    }
+}
+
+/// The characters of a key that is a str and not known yet.
+///
+/// # Safety
+///
+/// The key is alive for `'a`, and the GIL is held.
+unsafe fn new_name<'a>(py: Python<'_>, names: &mut Names, key: *mut ffi::PyObject) -> Option<&'a str> {
+    // SAFETY: as promised to us; the cast follows the check of the exact type.
+    unsafe {
+        if ffi::Py_TYPE(key) != &raw mut ffi::PyUnicode_Type {
+            return None;
+        }
+        let text = text::ascii(key)?;
+        names.learn(Bound::from_borrowed_ptr(py, key).cast_unchecked());
+        Some(text)
+    }
+}
+
+/// Writes an object into the slot if it is plain, and says whether; if not, the slot is left. Runs no Python code.
 ///
 /// # Safety
 ///
 /// The object is alive, and the GIL is held.
-#[inline]
-unsafe fn plain(out: &mut Vec<u8>, object: *mut ffi::PyObject) -> bool {
+#[allow(clippy::inline_always, reason = "the slot stays in registers")]
+#[inline(always)]
+unsafe fn plain(slot: Slot<'_>, object: *mut ffi::PyObject) -> bool {
     // SAFETY: as promised to us; what is done with the object follows the check of its exact type.
     unsafe {
         let kind = ffi::Py_TYPE(object);
         if kind == &raw mut ffi::PyUnicode_Type {
-            return ascii_str(out, object);
-        }
-        if kind == &raw mut ffi::PyLong_Type {
-            return small_int(out, object);
-        }
-        if kind == &raw mut ffi::PyFloat_Type {
-            json::write_f64(out, ffi::PyFloat_AS_DOUBLE(object));
-        } else if kind == &raw mut ffi::PyBool_Type {
-            json::write_bool(out, object == ffi::Py_True());
-        } else if object == ffi::Py_None() {
-            json::write_null(out);
-        } else {
-            return false;
-        }
-        true
-    }
-}
-
-/// The same for dict keys, which are strs; with comma and colon.
-///
-/// # Safety
-///
-/// As for [`plain`].
-#[inline]
-unsafe fn plain_key(out: &mut Vec<u8>, is_first: bool, object: *mut ffi::PyObject) -> bool {
-    // SAFETY: as promised to us. The characters are used before anything else happens.
-    unsafe {
-        if ffi::Py_TYPE(object) != &raw mut ffi::PyUnicode_Type {
-            return false;
-        }
-        match text::ascii(object) {
-            Some(key) => {
-                json::write_key(out, is_first, key);
-                true
+            if let Some(text) = text::ascii(object) {
+                slot.text(text);
+                return true;
             }
-            None => false,
+        } else if kind == &raw mut ffi::PyLong_Type {
+            if let Some(integer) = small_int(object) {
+                slot.integer(integer);
+                return true;
+            }
+        } else if kind == &raw mut ffi::PyFloat_Type {
+            slot.float(ffi::PyFloat_AS_DOUBLE(object));
+            return true;
+        } else if kind == &raw mut ffi::PyBool_Type {
+            slot.boolean(object == ffi::Py_True());
+            return true;
+        } else if object == ffi::Py_None() {
+            slot.null();
+            return true;
         }
-    }
-}
-
-/// # Safety
-///
-/// As for [`plain`], and the object is a str.
-#[inline]
-unsafe fn ascii_str(out: &mut Vec<u8>, object: *mut ffi::PyObject) -> bool {
-    // SAFETY: as promised to us. The characters are used before anything else happens.
-    match unsafe { text::ascii(object) } {
-        Some(text) => {
-            json::write_string(out, text);
-            true
-        }
-        None => false,
+        slot.leave();
+        false
     }
 }
 
@@ -168,12 +201,9 @@ unsafe fn ascii_str(out: &mut Vec<u8>, object: *mut ffi::PyObject) -> bool {
 ///
 /// As for [`plain`], and the object is an int.
 #[inline]
-unsafe fn small_int(out: &mut Vec<u8>, object: *mut ffi::PyObject) -> bool {
+unsafe fn small_int(object: *mut ffi::PyObject) -> Option<i64> {
     let mut overflow: c_int = 0;
     // SAFETY: as promised to us; for an int this call does not fail and runs no Python code.
     let integer = unsafe { ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow) };
-    if overflow == 0 {
-        json::write_i64(out, integer);
-    }
-    overflow == 0
+    (overflow == 0).then_some(integer)
 }
