@@ -1,4 +1,7 @@
-"""The codec takes at most twice orjson's time: the median of interleaved runs, since times jump."""
+"""The codec takes at most half as long again as orjson: the median of interleaved runs, since times jump.
+
+It takes about as long; the gate leaves room for a busy machine.
+"""
 
 import json
 import time
@@ -9,13 +12,13 @@ from typing import Any
 import pytest
 from test_codec import DECODERS, ENCODERS, EVENTS
 
-TARGET = 2.0
+TARGET = 1.5
 RUNS = 25
 
 
 @pytest.mark.parametrize("size", EVENTS)
 @pytest.mark.parametrize("way", ["encode", "decode"])
-def test_the_codec_takes_at_most_twice_orjsons_time(way: str, size: str) -> None:
+def test_the_codec_takes_at_most_half_as_long_again_as_orjson(way: str, size: str) -> None:
     event = EVENTS[size]
     if way == "encode":
         ours, theirs = (event[0], tuple(event[1:])), event
