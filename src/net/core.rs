@@ -5,27 +5,24 @@
 //! once when the driving thread gives them, and queued when others do; orders to other reactors are queued
 //! by all. Order is kept for each thread, and what was queued goes before what the driving thread does next.
 
-use super::command::Command;
 use super::event::Batch;
 use super::front::Front;
 use super::hub::Hub;
 use super::inbox::Inbox;
-use super::keys::SocketKey;
 use super::listener::Listener;
 use super::options::Options;
 use super::reactor::{Reactor, new_poll};
 use super::shards::Shards;
 use super::threads::Threads;
 use crate::proto::limits;
-use crate::proto::socket::encoded::Encoded;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A reactor and its lock.
-struct Seat {
-    reactor: Mutex<Reactor>,
+pub(super) struct Seat {
+    pub(super) reactor: Mutex<Reactor>,
     /// Threads that want it for a moment: the one that drives it lets them go first.
     wanted: AtomicUsize,
 }
@@ -37,11 +34,11 @@ pub struct Core {
     pub(super) shards: Arc<Shards>,
     pub(super) front: Front,
     pub(super) threads: Threads,
-    seats: Vec<Seat>,
+    pub(super) seats: Vec<Seat>,
     owner: AtomicU64,
     /// Broadcasts that the driving thread ordered since its last flush, and their bytes.
-    ahead: AtomicUsize,
-    ahead_bytes: AtomicUsize,
+    pub(super) ahead: AtomicUsize,
+    pub(super) ahead_bytes: AtomicUsize,
 }
 
 /// What a turn brought.
@@ -84,7 +81,7 @@ impl Core {
         self.seats.len() - 1
     }
 
-    fn seat(&self, number: u8) -> Option<&Seat> {
+    pub(super) fn seat(&self, number: u8) -> Option<&Seat> {
         self.seats.get(usize::from(number))
     }
 
@@ -143,23 +140,6 @@ impl Core {
         self.seats[0].reactor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether whoever sends this socket more from another thread should wait until that has left.
-    /// When the reactor is in use nobody waits for it to find out.
-    pub fn is_full(&self, socket: SocketKey) -> bool {
-        let Some(seat) = self.seat(socket.tag()) else { return false };
-        self.inbox(socket.tag()).is_some_and(Inbox::is_behind)
-            || match seat.reactor.try_lock() {
-                Ok(reactor) => reactor.is_full(socket),
-                Err(TryLockError::Poisoned(reactor)) => reactor.into_inner().is_full(socket),
-                Err(TryLockError::WouldBlock) => false,
-            }
-    }
-
-    /// Whether the orders of other threads come faster than they are carried out.
-    pub fn is_behind(&self) -> bool {
-        (0..).zip(&self.seats).any(|(number, _)| self.inbox(number).is_some_and(Inbox::is_behind))
-    }
-
     /// From here on this thread drives the server.
     pub fn set_owner(&self) {
         self.owner.store(thread_name(), Ordering::Release);
@@ -168,97 +148,6 @@ impl Core {
     /// Whether this thread drives the server.
     pub fn is_owner(&self) -> bool {
         self.owner.load(Ordering::Acquire) == thread_name()
-    }
-
-    /// Gives an order. True when the driving thread gave it: what it put into outboxes waits for its flush.
-    pub fn submit(&self, command: Command, now: Instant) -> bool {
-        let owner = self.is_owner();
-        match command {
-            Command::Broadcast { sockets, packet, volatile } => {
-                for (number, sockets) in self.split(sockets) {
-                    let packet = packet.clone();
-                    self.order(owner, number, Command::Broadcast { sockets, packet, volatile }, now);
-                }
-            }
-            Command::CloseListeners => self.order_all(owner, || Command::CloseListeners, now),
-            Command::Shutdown => self.order_all(owner, || Command::Shutdown, now),
-            Command::Abort => self.order_all(owner, || Command::Abort, now),
-            command => {
-                let number = command.reactor().unwrap_or(0);
-                self.order(owner, number, command, now);
-            }
-        }
-        owner
-    }
-
-    fn order_all(&self, owner: bool, command: impl Fn() -> Command, now: Instant) {
-        for (number, _) in (0..).zip(&self.seats) {
-            self.order(owner, number, command(), now);
-        }
-    }
-
-    fn order(&self, owner: bool, number: u8, command: Command, now: Instant) {
-        match self.inbox(number) {
-            Some(_) if owner && number == 0 => self.reactor(now).command(command, now),
-            // One wake-up at the flush, unless so much waits that it had better begin.
-            Some(inbox) if owner => {
-                let waiting = inbox.push_quietly(command);
-                if waiting == limits::SWEEP_PACKETS {
-                    inbox.announce();
-                }
-            }
-            Some(inbox) => inbox.push(command),
-            None => {}
-        }
-    }
-
-    /// Sockets by reactor; the order is kept.
-    fn split(&self, sockets: Vec<SocketKey>) -> Vec<(u8, Vec<SocketKey>)> {
-        let first = sockets.first().map_or(0, |socket| socket.tag());
-        if sockets.iter().all(|socket| socket.tag() == first) {
-            return vec![(first, sockets)];
-        }
-        let mut split: Vec<(u8, Vec<SocketKey>)> =
-            (0..).zip(&self.seats).map(|(n, _)| (n, Vec::new())).collect();
-        for socket in sockets {
-            if let Some((_, list)) = split.get_mut(usize::from(socket.tag())) {
-                list.push(socket);
-            }
-        }
-        split.retain(|(_, list)| !list.is_empty());
-        split
-    }
-
-    /// Sends to one socket, for the driving thread. True when who sends more should wait.
-    pub fn send(&self, socket: SocketKey, packet: Encoded, volatile: bool, now: Instant) -> bool {
-        if socket.tag() == 0 {
-            return self.reactor(now).send(socket, &packet, volatile);
-        }
-        self.submit(Command::Send { socket, packet, volatile }, now);
-        self.is_full(socket)
-    }
-
-    /// Sends one packet to many sockets, for the driving thread. True when who emits more should wait for
-    /// the rounds under way.
-    pub fn broadcast(&self, sockets: Vec<SocketKey>, packet: Encoded, volatile: bool, now: Instant) -> bool {
-        if self.seats.len() == 1 {
-            return self.reactor(now).broadcast(sockets, packet, volatile);
-        }
-        self.ahead.fetch_add(1, Ordering::Relaxed);
-        self.ahead_bytes.fetch_add(packet.size(), Ordering::Relaxed);
-        self.submit(Command::Broadcast { sockets, packet, volatile }, now);
-        self.is_sweep_full()
-    }
-
-    /// Whether so many broadcasts are under way that who emits more should wait.
-    pub fn is_sweep_full(&self) -> bool {
-        let shard_full = |(_, shard): (u8, &super::shards::Shard)| {
-            shard.inbox.is_sweep_full() || shard.sweep_full.load(Ordering::SeqCst)
-        };
-        // However fast threads are: who emits without end lets the loop have its turn.
-        let ahead = self.ahead.load(Ordering::Relaxed) > limits::SWEEP_PACKETS
-            || self.ahead_bytes.load(Ordering::Relaxed) > limits::SWEEP_BYTES;
-        ahead || self.peek().is_sweep_full() || self.shards.threaded().any(shard_full)
     }
 
     /// Starts to accept from a listener.
@@ -378,6 +267,7 @@ fn thread_name() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::command::Command;
     use crate::net::listener::Listener;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;

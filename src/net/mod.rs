@@ -1,6 +1,7 @@
-//! Sockets, timers, the reactor and the hub. Nothing here knows Python, and no driver.
+//! Sockets, timers, the reactors and the hub. Nothing here knows Python, and no driver but threads.
 //!
-//! [`core`] is the way in. Below it the [`reactor`] has one file for each of its concerns.
+//! [`core`] is the way in. Below it the [`reactor`] has one file for each of its concerns. [`shards`] is what
+//! several reactors know of each other, [`threads`] drives them, [`front`] is what they have to say.
 
 pub mod accept;
 pub mod admission;
@@ -20,9 +21,11 @@ pub mod listener;
 pub mod log;
 pub mod moving;
 pub mod options;
+pub mod orders;
 pub mod outbox;
 pub mod polling;
 pub mod reactor;
+pub mod readiness;
 pub mod refusal;
 pub mod session;
 pub mod shards;

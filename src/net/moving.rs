@@ -88,9 +88,8 @@ impl Reactor {
             return Some(request);
         };
         let Some(mut connection) = self.connections.remove(key) else { return Some(request) };
-        if self.registry.deregister(connection.stream.source()).is_err() {
-            // Only a broken descriptor: its end is found out where it goes.
-        }
+        // What fails here is a broken descriptor, whose end is found out where it goes.
+        let _ = self.registry.deregister(connection.stream.source());
         (connection.queued, connection.timer) = (false, None);
         self.shards.joined(owner);
         self.shards.left(self.number);

@@ -1,4 +1,7 @@
 //! The reactor with real loopback sockets and links, and a time that the test gives: nothing waits.
+//!
+//! `SIOX_TEST_REACTORS=2` spreads the connections of every test over so many more reactors; the few tests that
+//! count turns or flushes of one reactor fail then.
 
 mod client;
 mod commands;
