@@ -68,8 +68,11 @@ impl Engine {
         let mut told = if between_turns { Self::scheduled_turn(slf) } else { Ok(()) };
         if this.core.reactors_of_threads() > 0 && this.core().is_ok() {
             slf.py().detach(|| this.core.stop_threads());
-            // What the threads had to say last, and what that makes handlers send.
-            told = told.and(if between_turns { Self::scheduled_turn(slf) } else { Ok(()) });
+            // All that the threads had to say last, and what comes of it.
+            for _ in 0..2 {
+                this.take_batches(usize::MAX);
+                told = told.and(if between_turns { Self::scheduled_turn(slf) } else { Ok(()) });
+            }
         }
         Self::release(slf)?;
         told.and(this.call_due(slf.py()))
@@ -111,7 +114,7 @@ impl Engine {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 this.take_turn(now);
             } else {
-                this.take_batches();
+                this.take_batches(limits::FRONT_BUDGET);
             }
             Self::run_rounds(slf)
         })
@@ -259,12 +262,11 @@ impl Engine {
     fn take_turn(&self, now: Instant) {
         let turn = self.core.turn(now);
         self.state().add(turn);
-        self.take_batches();
+        self.take_batches(limits::FRONT_BUDGET);
     }
 
-    /// Takes what reactors on threads have to say, a budget of events a turn.
-    fn take_batches(&self) {
-        let mut budget = limits::FRONT_BUDGET;
+    /// Takes what reactors on threads have to say, as many events as the budget has.
+    fn take_batches(&self, mut budget: usize) {
         while budget > 0
             && let Some(batch) = self.core.next_batch()
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -194,6 +195,20 @@ async def test_closing_in_a_hurry_tells_handlers_all_the_same(io: siox.Server, j
     assert (reactor_threads(), io.stats()["connections"]) == (0, 0)
     assert len(reasons) == 1
     client.websocket.transport.resume_reading()
+
+
+async def test_every_socket_hears_of_the_end_however_many_there_are(io: siox.Server, join: Join) -> None:
+    reasons: list[str] = []
+    rooms = io.of(re.compile("/room [0-9]+"))
+    rooms.event("disconnect", lambda socket, reason: reasons.append(reason))
+    clients = [await join("/room 0") for _ in range(8)]
+    for client in clients:
+        for number in range(1, 100):
+            await client.websocket.send(f"40/room {number},")
+    await eventually(lambda: io.stats()["sockets"] == 800)
+    clients[0].websocket.transport.pause_reading()
+    await io.close(timeout=0.01)
+    assert len(reasons) == 800
 
 
 def test_another_loop_takes_over(new_loop: NewLoop) -> None:
