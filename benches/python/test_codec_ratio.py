@@ -1,28 +1,29 @@
-"""The codec takes at most twice orjson's time: the median of interleaved runs, since times jump."""
+"""The codec takes at most half as long again as orjson: the median of interleaved runs, since times jump.
 
-import json
+It takes about as long; the gate leaves room for a busy machine.
+"""
+
 import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import pytest
-from test_codec import DECODERS, ENCODERS, EVENTS
+from test_codec import DECODERS, ENCODERS, EVENTS, compact
 
-TARGET = 2.0
+TARGET = 1.5
 RUNS = 25
 
 
 @pytest.mark.parametrize("size", EVENTS)
 @pytest.mark.parametrize("way", ["encode", "decode"])
-def test_the_codec_takes_at_most_twice_orjsons_time(way: str, size: str) -> None:
+def test_the_codec_takes_at_most_half_as_long_again_as_orjson(way: str, size: str) -> None:
     event = EVENTS[size]
     if way == "encode":
-        ours, theirs = (event[0], tuple(event[1:])), event
-        ratio = compare(lambda: ENCODERS["siox"](ours), lambda: ENCODERS["orjson"](theirs))
+        ratio = compare(ENCODERS["siox"](event), ENCODERS["orjson"](event))
     else:
-        data = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
-        ratio = compare(lambda: DECODERS["siox"](data), lambda: DECODERS["orjson"](data))
+        text = compact(event)
+        ratio = compare(DECODERS["siox"](text), DECODERS["orjson"](text))
     print(f"{way} {size}: {ratio:.2f} x orjson")
     assert ratio <= TARGET
 

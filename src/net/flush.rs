@@ -3,11 +3,12 @@
 use super::connection::Connection;
 use super::event::Event;
 use super::keys::{ConnectionKey, SessionKey, SocketKey, Wire};
-use super::outbox::Sent;
+use super::outbox::{Sent, Written};
 use super::reactor::Reactor;
 use super::session::Carrier;
 use crate::proto::engine::{CloseReason, TransportFault};
 use crate::proto::limits;
+use bytes::Bytes;
 use std::time::Instant;
 
 /// Whether and when a session is flushed next.
@@ -117,6 +118,26 @@ impl Reactor {
         if written.is_err() {
             self.connection_lost(connection, Some(TransportFault::Io), now);
         }
+    }
+
+    /// Writes frames to a websocket of ours for which nothing waits; false where it is another case.
+    pub(super) fn write_through(&mut self, key: SessionKey, frames: &Bytes, now: Instant) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        let Carrier::WebSocket(Wire::Stream(connection)) = entry.carrier else { return false };
+        let Some(stream) = self.connections.get_mut(connection) else { return false };
+        if !entry.outbox.is_empty() || stream.has_output() {
+            return false;
+        }
+        let mut sent = Sent::default();
+        let written = entry.outbox.write_through(frames, &mut stream.stream, &mut sent);
+        self.stats.bytes_out += sent.bytes;
+        self.stats.writes += sent.writes;
+        match written {
+            Ok(Written::All) => {}
+            Ok(Written::Blocked) => self.after_flush(key, now),
+            Err(_) => self.connection_lost(connection, Some(TransportFault::Io), now),
+        }
+        true
     }
 
     /// What a flush may have brought about: the end that waited for it, a drained outbox, a full one.

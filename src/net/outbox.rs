@@ -207,6 +207,32 @@ impl Outbox {
         }
     }
 
+    /// Writes frames to the kernel while nothing waits, and keeps what it does not take.
+    pub fn write_through(
+        &mut self,
+        frames: &Bytes,
+        stream: &mut impl Write,
+        sent: &mut Sent,
+    ) -> io::Result<Written> {
+        let taken = match stream.write(frames) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(error) => return Err(error),
+        };
+        sent.bytes += taken as u64;
+        sent.writes += u64::from(taken > 0);
+        if taken == frames.len() {
+            return Ok(Written::All);
+        }
+        if let Form::Frames { chunks, written } = &mut self.form {
+            chunks.push_back(Chunk::Shared(frames.clone()));
+            *written = taken;
+        }
+        self.pending = frames.len() - taken;
+        self.write_to(stream, sent)
+    }
+
     /// Writes as much as the kernel takes.
     pub fn write_to(&mut self, stream: &mut impl Write, sent: &mut Sent) -> io::Result<Written> {
         let Form::Frames { chunks, written } = &mut self.form else { return Ok(Written::All) };

@@ -218,11 +218,16 @@ impl Reactor {
             return false;
         }
         entry.outbox.push_all(packets, frames);
+        self.count_out(key, packets);
+        true
+    }
+
+    /// Packets are on their way.
+    pub(super) fn count_out(&mut self, key: SessionKey, packets: &[Encoded]) {
         self.stats.packets_out += packets.len() as u64;
         for packet in packets {
             self.trace_packet_out(key, packet);
         }
-        true
     }
 
     /// Puts a packet into a session's outbox. True when that is at the high-water mark.

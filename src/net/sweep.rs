@@ -47,10 +47,37 @@ impl Volley {
     }
 }
 
+/// A volley that is being sent: whoever's turn it is gets it written at once.
+#[derive(Debug)]
+struct Course {
+    volley: Volley,
+    frames: Vec<Bytes>,
+    /// The next recipient.
+    next: usize,
+}
+
+impl Course {
+    fn new(volley: Volley) -> Self {
+        Self { frames: volley.frames(), volley, next: 0 }
+    }
+
+    fn next(&mut self) -> Option<SocketKey> {
+        let socket = self.volley.sockets.get(self.next).copied()?;
+        self.next += 1;
+        Some(socket)
+    }
+
+    fn left(&self) -> usize {
+        self.volley.sockets.len() - self.next
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Sweep {
     gathered: Vec<Volley>,
+    /// The round under way, where it is of one volley.
+    course: Option<Course>,
     /// Recipients of what is gathered.
     recipients: usize,
     /// Broadcasts that came since the round under way began.
@@ -59,7 +86,7 @@ pub struct Sweep {
     bytes: usize,
     /// Sessions that were sent something and are not written yet.
     waiting: VecDeque<SessionKey>,
-    /// How many of them belong to the round under way.
+    /// How many of them belong to the round under way, where it is of several.
     left: usize,
 }
 
@@ -83,12 +110,12 @@ impl Sweep {
 
     /// Whether something waits to be pushed or written.
     pub fn is_under_way(&self) -> bool {
-        !self.gathered.is_empty() || !self.waiting.is_empty()
+        !self.gathered.is_empty() || self.course.is_some() || !self.waiting.is_empty()
     }
 
     /// How many sessions, about, are to be written.
     pub fn size(&self) -> usize {
-        self.recipients + self.waiting.len()
+        self.recipients + self.course.as_ref().map_or(0, Course::left) + self.waiting.len()
     }
 
     /// A session was sent something.
@@ -110,50 +137,94 @@ impl Reactor {
         self.sweep.is_full()
     }
 
-    /// Puts what was gathered into the outboxes: what follows it must come after it.
+    /// Puts what was gathered, and is not sent, into the outboxes: what follows it must come after it.
     pub(super) fn push_broadcasts(&mut self) {
         self.sweep.recipients = 0;
-        for volley in std::mem::take(&mut self.sweep.gathered) {
-            let frames = volley.frames();
-            for &socket in &volley.sockets {
-                let session = self.session_for(socket, &volley.packets, volley.volatile);
-                if let Some(session) = session
-                    && self.push(session, &volley.packets, &frames, volley.volatile)
-                {
-                    self.mark_swept(session);
-                }
+        let gathered = std::mem::take(&mut self.sweep.gathered).into_iter().map(Course::new);
+        for mut course in self.sweep.course.take().into_iter().chain(gathered) {
+            while let Some(socket) = course.next() {
+                self.push_course(socket, &course);
             }
+        }
+    }
+
+    fn push_course(&mut self, socket: SocketKey, course: &Course) {
+        let Volley { packets, volatile, .. } = &course.volley;
+        let session = self.session_for(socket, packets, *volatile);
+        if let Some(session) = session
+            && self.push(session, packets, &course.frames, *volatile)
+        {
+            self.mark_swept(session);
         }
     }
 
     /// Begins a round when the one before has ended.
     pub(super) fn begin_round(&mut self) {
-        if self.sweep.left == 0 {
-            self.push_broadcasts();
-            let sweep = &mut self.sweep;
-            (sweep.packets, sweep.bytes, sweep.left) = (0, 0, sweep.waiting.len());
+        if self.sweep.left > 0 || self.sweep.course.is_some() {
+            return;
         }
+        if self.sweep.waiting.is_empty() && self.sweep.gathered.len() == 1 {
+            self.sweep.course = self.sweep.gathered.pop().map(Course::new);
+            self.sweep.recipients = 0;
+        } else {
+            self.push_broadcasts();
+        }
+        let sweep = &mut self.sweep;
+        (sweep.packets, sweep.bytes, sweep.left) = (0, 0, sweep.waiting.len());
     }
 
     /// Writes a slice of the round, as long as nobody is to be answered.
     pub(super) fn write_slice(&mut self, now: Instant) {
+        // Nothing that happens meanwhile looks at it: the layer above is not called.
+        let mut course = self.sweep.course.take();
         let end = self.stats.bytes_out + limits::SLICE_BYTES;
         for count in 1..=limits::SLICE_SESSIONS {
-            if self.sweep.left == 0 || self.stats.bytes_out > end {
-                return;
-            }
-            self.sweep.left -= 1;
-            let Some(session) = self.sweep.waiting.pop_front() else { return };
-            if self.is_swept(session) {
-                self.flush_session(session, now);
+            let goes_on = match &mut course {
+                Some(course) => self.send_next(course, now),
+                None => self.write_waiting(now),
+            };
+            if !goes_on || self.stats.bytes_out > end {
+                break;
             }
             if count % limits::SLICE_GLANCE == 0 {
                 self.poll_sockets(now);
                 if !self.batch.events.is_empty() {
-                    return;
+                    break;
                 }
             }
         }
+        self.sweep.course = course.filter(|course| course.left() > 0);
+    }
+
+    /// Writes the next of those who wait; false when the round has ended.
+    fn write_waiting(&mut self, now: Instant) -> bool {
+        if self.sweep.left == 0 {
+            return false;
+        }
+        self.sweep.left -= 1;
+        let next = self.sweep.waiting.pop_front();
+        if let Some(session) = next
+            && self.is_swept(session)
+        {
+            self.flush_session(session, now);
+        }
+        next.is_some()
+    }
+
+    /// Writes a volley to its next recipient; false when there is none. Where nothing else waits it goes to
+    /// the kernel without a stop.
+    fn send_next(&mut self, course: &mut Course, now: Instant) -> bool {
+        let Some(socket) = course.next() else { return false };
+        let entry = self.sockets.get(socket).filter(|entry| entry.parked.is_none());
+        let session = entry.map(|entry| entry.session);
+        if let (Some(session), [frames]) = (session, course.frames.as_slice())
+            && self.write_through(session, frames, now)
+        {
+            self.count_out(session, &course.volley.packets);
+        } else {
+            self.push_course(socket, course);
+        }
+        true
     }
 }
 

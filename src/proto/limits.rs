@@ -96,8 +96,8 @@ pub const SWEEP_BYTES: usize = 256 * 1024;
 /// Recipients of broadcasts that are gathered before they are put into outboxes, count: their keys take
 /// 8 bytes each.
 pub const SWEEP_RECIPIENTS: usize = 256 * 1024;
-/// Sessions that are written before the reactor reads again: half a millisecond of `send`, count.
-pub const SLICE_SESSIONS: usize = 96;
+/// Sessions that are written before the loop has its turn: a millisecond of `send`, count.
+pub const SLICE_SESSIONS: usize = 192;
 /// The same, bytes.
 pub const SLICE_BYTES: u64 = 1024 * 1024;
 /// Sessions after which it looks whether somebody is to be answered, which ends the slice: so long at most

@@ -33,8 +33,12 @@ pub(super) fn encode_event<'py>(
         out.clear();
         BUFFER.set(out);
     }
+    let data = data?;
+    if attachments.is_empty() {
+        return Ok((data, PyTuple::empty(py)));
+    }
     let attachments = PyTuple::new(py, attachments.iter().map(|attachment| PyBytes::new(py, attachment)))?;
-    Ok((data?, attachments))
+    Ok((data, attachments))
 }
 
 /// Decodes an event's data: its name and its arguments.

@@ -146,7 +146,8 @@ impl<'b> Slot<'b> {
     pub fn boolean(self, value: bool) {
         // SAFETY: there is room for either.
         unsafe {
-            end_at(self.out, if value { put_word(self.at, *b"true") } else { put_word(self.at, *b"false") })
+            let at = if value { put_word(self.at, *b"true") } else { put_word(self.at, *b"false") };
+            end_at(self.out, at);
         };
     }
 

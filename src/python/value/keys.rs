@@ -58,15 +58,16 @@ impl Ends {
     #[inline]
     fn of(bytes: &[u8]) -> Self {
         let len = bytes.len();
-        let (first, last) = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
-        } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-            (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
-        } else {
-            // Up to three: the middle one is the first or the last again if there are fewer.
-            let at = |index| bytes.get(index).map_or(0, |byte| u64::from(*byte));
-            (at(0) | at(len / 2) << 8, at(len.saturating_sub(1)))
-        };
+        let (first, last) =
+            if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+                (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+                (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
+            } else {
+                // Up to three: the middle one is the first or the last again if there are fewer.
+                let at = |index| bytes.get(index).map_or(0, |byte| u64::from(*byte));
+                (at(0) | at(len / 2) << 8, at(len.saturating_sub(1)))
+            };
         Self { first, last, len }
     }
 

@@ -46,9 +46,8 @@ impl Names {
     }
 }
 
-/// Objects lie at multiples of sixteen; the multiplication spreads what is left.
+/// Objects lie at multiples of sixteen, and strs of one length at multiples of more.
 #[inline]
 fn place(address: usize) -> usize {
-    let spread = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    usize::try_from(spread).unwrap_or_default() % PLACES
+    ((address >> 4) ^ (address >> 11)) % PLACES
 }

@@ -169,7 +169,6 @@ impl<'py> Encoder<'_, 'py> {
         self.descend()?;
         let mut lead = b'[';
         if let Some(event) = event {
-            self.out.push(lead);
             self.event_name(event)?;
             lead = b',';
         }
@@ -178,7 +177,15 @@ impl<'py> Encoder<'_, 'py> {
         Ok(())
     }
 
+    /// The bracket and an event's name.
     fn event_name(&mut self, event: &Bound<'py, PyAny>) -> Written {
+        if let Ok(name) = event.cast::<PyString>()
+            && let Some(text) = ffi::utf8(name)
+        {
+            Slot::element(self.out, b'[').text(text);
+            return Ok(());
+        }
+        self.out.push(b'[');
         if let Ok(name) = event.cast::<PyString>() {
             self.string(name)
         } else if let Ok(number) = event.cast_exact::<PyInt>() {

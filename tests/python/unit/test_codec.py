@@ -806,3 +806,30 @@ def test_nothing_is_kept_of_what_passed_or_failed() -> None:
 
     # Caches fill once; what leaks grows each time.
     assert min(growth() for _ in range(4)) < 50
+
+
+def test_a_key_is_written_the_same_each_time() -> None:
+    """The first time by its characters, then as the name that is known."""
+    names = ["", "a", 'a"b\\c\n', "größer", "x" * 28, "x" * 29, "x" * 30, "é" * 14, "\x7f" * 31, "\ud800"]
+    for name in (*names, *map(sys.intern, names), *(f"name{number}" for number in range(2000))):
+        key = sys.intern(name)
+        expected = json.dumps([name, {key: {key: 1}}], separators=(",", ":"), ensure_ascii=name == "\ud800")
+        for _ in range(3):
+            assert encode_event(name, ({key: {key: 1}},)) == (expected.encode(), ())
+
+
+def test_keys_that_differ_in_one_character_stay_apart() -> None:
+    for length in range(70):
+        names = ["x" * at + "y" + "x" * (length - at) for at in range(length + 1)]
+        event = ["e", *({name: name} for name in names), dict.fromkeys(names, 1)]
+        for _ in range(2):
+            name, args = decode_event(json.dumps(event))
+            assert [name, *args] == event
+
+
+def test_objects_of_every_size_and_repeated_names_become_dicts() -> None:
+    for size in (0, 1, 5, 6, 10, 11, 100, 1000):
+        members = [(f"name{number}", number) for number in range(size)]
+        text = ",".join(f'"{name}":{number}' for name, number in [*members, *members[: size // 2]])
+        assert decode_event(f'["e",{{{text}}}]') == ("e", (dict(members),))
+    assert decode_event('["e",{"a":1,"b":2,"a":3}]') == ("e", ({"a": 3, "b": 2},))

@@ -300,8 +300,11 @@ fn who_waits_for_the_broadcasts_under_way_is_woken_when_there_is_room() {
         rounds += 1;
         // What the driving thread does: it flushes, and rests until it is woken.
         let _ = server.core.flush(server.now);
+        if server.core.is_sweep_full() {
+            wait_until("news", || server.core.next_batch().is_some());
+        }
         wait_until("room", || !server.core.is_sweep_full());
-        wait_until("news", || server.core.next_batch().is_some());
+        while server.core.next_batch().is_some() {}
         let _ = server.core.rest();
     }
     for client in &mut clients {
