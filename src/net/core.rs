@@ -41,6 +41,14 @@ pub struct Core {
     pub(super) ahead_bytes: AtomicUsize,
 }
 
+/// What a reactor was ordered to do and has done.
+pub(super) struct Obeyed {
+    /// It was something.
+    pub(super) some: bool,
+    /// It was so much that somebody may wait for room.
+    pub(super) full: bool,
+}
+
 /// What a turn brought.
 #[derive(Debug, Default)]
 pub struct Turn {
@@ -108,23 +116,33 @@ impl Core {
         Some(seat.reactor.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Carries out what was ordered. True when that was so much that somebody may wait for room.
-    pub(super) fn obey(&self, reactor: &mut Reactor, now: Instant) -> bool {
+    /// Carries out what was ordered.
+    pub(super) fn obey(&self, reactor: &mut Reactor, now: Instant) -> Obeyed {
         let (commands, full) = self.inbox(reactor.number).map(Inbox::take).unwrap_or_default();
+        let some = !commands.is_empty();
         for command in commands {
             reactor.command(command, now);
         }
-        full
+        Obeyed { some, full }
     }
 
     /// Looks something up in one reactor, with every order carried out that came before.
     pub fn look<R>(&self, number: u8, now: Instant, look: impl FnOnce(&Reactor) -> R) -> Option<R> {
         let mut reactor = self.lock(number)?;
-        // Whatever that brings about is written and told by whoever drives it, and was woken for it.
-        if self.obey(&mut reactor, now) {
+        let obeyed = self.obey(&mut reactor, now);
+        let seen = look(&reactor);
+        drop(reactor);
+        if obeyed.some
+            && number > 0
+            && let Some(inbox) = self.inbox(number)
+        {
+            // Its thread writes and tells what that brought about; nobody else announces it any more.
+            inbox.wake();
+        }
+        if obeyed.full {
             self.hand_over(Batch::default());
         }
-        Some(look(&reactor))
+        Some(seen)
     }
 
     /// The first reactor, with every order carried out that came before. For the driving thread.

@@ -134,7 +134,7 @@ fn cycle(
     let mut reactor = core.lock_patiently(number)?;
     reactor.give_poll(poll);
     let was_idle = reactor.is_idle();
-    let was_full = core.obey(&mut reactor, now) | shard.sweep_full.load(Ordering::SeqCst);
+    let was_full = core.obey(&mut reactor, now).full | shard.sweep_full.load(Ordering::SeqCst);
     reactor.holding = core.front.is_full();
     if reactor.holding {
         shard.holding.store(true, Ordering::SeqCst);

@@ -335,6 +335,22 @@ fn a_shutdown_ends_what_is_connected_to_every_reactor_and_what_is_on_its_way() {
 }
 
 #[test]
+fn an_order_that_was_carried_out_for_a_look_is_written_and_told_all_the_same() {
+    let mut server = threaded(1);
+    let mut client = WebSocket::join(&mut server);
+    let socket = server.last_socket();
+    for round in 0..20 {
+        server.send(socket, &format!("[{round}]"));
+        assert!(server.core.look(1, server.now, |reactor| reactor.socket(socket).is_some()).unwrap());
+        assert_eq!(client.text(&mut server), format!("42[{round}]"));
+    }
+    server.order(Command::Disconnect { socket, close: false });
+    assert!(server.core.look(1, server.now, |reactor| reactor.socket(socket).is_none()).unwrap());
+    server.until("the end", |server| (server.reasons() == ["server namespace disconnect"]).then_some(()));
+    server.core.stop_threads();
+}
+
+#[test]
 fn an_abort_ends_everything_before_the_threads_end() {
     let mut server = threaded(2);
     let mut clients: Vec<WebSocket> = (0..4).map(|_| WebSocket::join(&mut server)).collect();
