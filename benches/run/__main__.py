@@ -36,6 +36,7 @@ COLUMNS = 132
     "--rounds", type=click.IntRange(1, 99), help="So many rounds, instead of each row's own number."
 )
 @click.option("--name", help="Of the results in benches/results [default: full, quick or some].")
+@click.option("--again", is_flag=True, help="Put the rows in place of those in the results of that name.")
 @click.option("--show", "only_show", is_flag=True, help="Measure nothing: print the results of that name.")
 @click.option("--charts", is_flag=True, help="Measure nothing: draw the charts of those results anew.")
 @click.option("--readme", is_flag=True, help="Measure nothing: put those results into the README.")
@@ -46,19 +47,24 @@ def main(
     rows: str,
     rounds: int | None,
     name: str | None,
+    again: bool,
     only_show: bool,
     charts: bool,
     readme: bool,
 ) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=COLUMNS)
-    some = "some" if peers or rows or rounds else "full"
+    some = "some" if (peers or rows or rounds) and not again else "full"
     path = RESULTS / f"{name or ('quick' if quick else some)}.json"
     if only_show or charts or readme:
         _reuse(path, console, only_show=only_show, charts=charts, readme=readme)
         return
     its_peers = _chosen(peers, list(PEER_OF), "server") or None
     its_rows = [ROW_OF[row] for row in _chosen(rows, list(ROW_OF), "row")] or list(ROWS)
+    before = _read(path) if again else None
     results = _run(console, its_rows, its_peers, quick=quick, rounds=rounds)
+    if before is not None:
+        before.replace(results)
+        results = before
     results.write(path)
     drawn = draw(results, path)
     conclude(results, console)
@@ -124,11 +130,15 @@ def _measure(console: Console, steps: list[session.Step], results: Results) -> N
     console.print(row_table(results, steps[-1].row))
 
 
-def _reuse(path: Path, console: Console, *, only_show: bool, charts: bool, readme: bool) -> None:
+def _read(path: Path) -> Results:
     try:
-        results = Results.read(path)
+        return Results.read(path)
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _reuse(path: Path, console: Console, *, only_show: bool, charts: bool, readme: bool) -> None:
+    results = _read(path)
     if only_show:
         show(results, console)
     if charts:

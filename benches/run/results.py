@@ -43,6 +43,7 @@ class Results:
         samples: what was measured.
         skipped: rows that were left out, and why.
         failures: what went wrong.
+        again: rows that were measured later than the others, and when.
     """
 
     started: str
@@ -52,6 +53,23 @@ class Results:
     samples: list[Sample] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    again: dict[str, str] = field(default_factory=dict)
+
+    def replace(self, later: Results) -> None:
+        """Take the rows of a later run on the same machine in place of those here.
+
+        Raises:
+            ValueError: it is another machine, or another version of a server.
+        """
+        versions = {**self.versions, **later.versions}
+        if versions != {**later.versions, **self.versions} or later.machine.get("cpu") != self.machine.get(
+            "cpu"
+        ):
+            raise ValueError("these results are of another machine or of other versions")
+        measured = set(later.rows())
+        self.samples = [each for each in self.samples if each.row not in measured] + later.samples
+        self.versions = versions
+        self.again |= dict.fromkeys(later.rows(), later.started)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, a line a sample."""

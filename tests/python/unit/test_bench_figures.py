@@ -152,6 +152,24 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
         Results.read(path)
 
 
+def test_rows_are_replaced_by_those_of_a_later_run_on_the_same_machine() -> None:
+    results = results_of(
+        {("flat-60", "siox"): [0.3, 0.4], ("echo-1", "siox"): [1.0], ("echo-1", "node"): [1.0]}
+    )
+    later = results_of({("echo-1", "siox"): [3.0]})
+    later.started = "2026-11-23 11:00"
+    results.replace(later)
+    assert (results.values("flat-60", "siox"), results.values("echo-1", "siox")) == (
+        {0: 0.3, 1: 0.4},
+        {0: 3.0},
+    )
+    assert results.peers("echo-1") == ["siox"], "the whole row is of one run"
+    assert results.again == {"echo-1": "2026-11-23 11:00"}
+    later.machine = {**MACHINE, "cpu": "another"}
+    with pytest.raises(ValueError, match="another machine"):
+        results.replace(later)
+
+
 def test_tables_say_how_much_better_and_how_much_worse() -> None:
     results = results_of(
         {("flat-60", "siox"): [2.0], ("flat-60", "node"): [6.0], ("flat-60", "bare-16"): [1.0]}
