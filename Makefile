@@ -13,7 +13,7 @@ BENCH_codec = pytest benches/python -q -s --benchmark-columns=median,iqr,ops --b
 BENCH_instructions = python -m benches.instructions $(if $(UPDATE),--update)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench conformance fuzz docs format clean
+.PHONY: help demo test check bench conformance fuzz chaos docs format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ conformance: $(VENV)/.dev $(VENV)/.siox  ## the official suites, SUITES=folder t
 
 fuzz:  ## every decoder, SECONDS=10 each
 	@bash tests/fuzz/run $(or $(SECONDS),10)
+
+chaos: $(VENV)/.dev $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## a minute of the client on a bad network, OPTIONS="--seconds 300 --seed 7"
+	@$(BIN)/python tests/interop/chaos.py $(OPTIONS)
 
 format:  ## rustfmt and ruff, in place
 	@cargo fmt && $(BIN)/ruff format -q && $(BIN)/ruff check -q --fix

@@ -1,6 +1,7 @@
-"""The application of the benches on siox's own listener.
+"""The application of the benches on siox: its own listener, or under uvicorn.
 
-`python siox_app.py --port 3000 [--handler def|async] [--loop asyncio|uvloop] [--closures N]`; prints `ready`.
+`python siox_app.py --port 3000 [--server own|adopted|bytes] [--handler def|async] [--loop asyncio|uvloop]
+[--closures N]`; prints `ready`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 import importlib.metadata
 import time
 from typing import Any
+
+import uvicorn_server
 
 import siox
 
@@ -122,22 +125,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--handler", choices=("def", "async"), default="def")
-    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="uvloop")
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="uvloop", help="on the own listener")
+    parser.add_argument(
+        "--server",
+        choices=("own", "adopted", "bytes"),
+        default="own",
+        help="its own listener, or uvicorn that gives its sockets, or uvicorn with ASGI messages",
+    )
     parser.add_argument("--closures", type=int, default=0, help="listeners of each socket, for memory")
     parser.add_argument("--version", action="store_true", help="print versions and end")
     options = parser.parse_args()
     names = ["siox"] + (["uvloop"] if options.loop == "uvloop" else [])
+    if options.server != "own":
+        names = ["siox", *uvicorn_server.PACKAGES]
     if options.version:
         print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+        return
+    io = create_server(options.handler)
+    if options.closures:
+        add_closures(io, options.closures)
+    if options.server != "own":
+        ws = uvicorn_server.SOCKETS if options.server == "adopted" else uvicorn_server.MESSAGES
+        uvicorn_server.serve(io.asgi(), options.port, ws)
         return
     factory = None
     if options.loop == "uvloop":
         import uvloop
 
         factory = uvloop.new_event_loop
-    io = create_server(options.handler)
-    if options.closures:
-        add_closures(io, options.closures)
     io.run(port=options.port, loop_factory=factory, on_listening=lambda _: print("ready", flush=True))
 
 

@@ -84,10 +84,11 @@ def _run(
     if not steps:
         raise click.UsageError("none of these servers takes part in any of these rows")
     used = list(dict.fromkeys(step.peer for step in steps))
+    servers = [PEER_OF[step.row.server] for step in steps if step.row.server]
     results = Results(started=started, quick=quick, machine=machine.describe(), skipped=skipped)
     try:
         with console.status("building the load generator and the servers"):
-            building.build(used)
+            building.build(dict.fromkeys([*used, *servers]))
         results.versions = {peer.name: machine.version_of(peer) for peer in used}
     except (building.BuildError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error

@@ -78,6 +78,12 @@ CHARTS = (
         scale=1 / 1024,
         without=("bare",),
     ),
+    Bars(
+        name="client",
+        title="One client in one process, 60 B",
+        panels=(("client-receive", "events received"), ("client-emit", "events emitted")),
+        unit="a second: more is better",
+    ),
 )
 
 

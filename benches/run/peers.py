@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started, and what must be built for it."""
+"""The servers and clients that are measured: how each is started, and what must be built for it."""
 
 import sys
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from typing import Literal
 from benches.run.places import NODE, PEERS, PEERS_PYTHON, binary
 
 Needs = Literal["nothing", "cargo", "venv", "npm"]
+SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT = "siox-client", "python-socketio-client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One server.
+    """One server, or one client.
 
     Attributes:
         name: in options and in results.
         label: in tables and charts.
-        command: starts it, with `--port N` behind.
+        command: starts it, with `--port N` behind; a client gets the load's options too.
         needs: what builds it.
         package: its name for cargo, where cargo builds it.
     """
@@ -47,10 +48,17 @@ def _bare(name: str, label: str, frames: int) -> Peer:
     return Peer(name=name, label=label, command=command, needs="cargo", package="bare")
 
 
+def _client(name: str, label: str, python: str, script: str, needs: Needs = "nothing") -> Peer:
+    return Peer(name=name, label=label, command=(python, str(PEERS / "clients" / script)), needs=needs)
+
+
 _ALL = (
     _siox("siox", "siox"),
     _siox("siox-async", "siox, async def", "--handler", "async"),
     _siox("siox-closures", "siox, 10 closures a socket", "--closures", "10"),
+    _siox("siox-adopted", "siox, uvicorn's sockets", "--server", "adopted"),
+    _siox("siox-bytes", "siox, uvicorn's ASGI messages", "--server", "bytes"),
+    Peer(name="asgi", label="bare loop of ASGI sends", command=(sys.executable, str(PEERS / "asgi_app.py"))),
     _bare("bare", "bare loop", 1),
     _bare("bare-16", "bare loop, 16 frames a write", 16),
     Peer(
@@ -64,6 +72,21 @@ _ALL = (
     _python_socketio("uvicorn"),
     _python_socketio("aiohttp"),
     _python_socketio("granian"),
+    _bare("feeder", "bare loop, 256 frames a write", 256),
+    _client(SIOX_CLIENT, "siox's client", sys.executable, "siox_client.py"),
+    _client(
+        PYTHON_SOCKETIO_CLIENT,
+        "python-socketio's AsyncClient",
+        str(PEERS_PYTHON),
+        "python_socketio_client.py",
+        "venv",
+    ),
+    Peer(
+        name="node-client",
+        label="Node socket.io-client",
+        command=("node", "--expose-gc", str(NODE / "client.mjs")),
+        needs="npm",
+    ),
 )
 PEER_OF = {peer.name: peer for peer in _ALL}
 PYTHON_SOCKETIO = ("uvicorn", "aiohttp", "granian")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from benches.run.peers import PYTHON_SOCKETIO
+from benches.run.peers import PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 
 Load: TypeAlias = Mapping[str, str | float]
 """Options of the load generator, without the dashes."""
@@ -16,7 +16,7 @@ P99 = "latency_ms.p99"
 MEMORY = "bytes_per_connection"
 
 OTHERS = ("socketioxide", "node", *PYTHON_SOCKETIO)
-MAX_BURST = {"node": 200, "uvicorn": 40, "aiohttp": 40, "granian": 40}
+MAX_BURST = {"node": 200, "uvicorn": 40, "aiohttp": 40, "granian": 40, "asgi": 40, "siox-bytes": 40}
 """Broadcasts of one burst, of servers that would take minutes for more; they coalesce nothing in either."""
 HANDLER_COSTS = (0.0, 0.1, 1.0, 10.0)
 """Milliseconds of work in the handler."""
@@ -41,6 +41,7 @@ class Row:
         often_rounds: see there.
         files: open files that server and generator need each.
         seconds: about how long one measurement takes, for the progress bar's guess.
+        server: of rows that measure clients: the one that all of them connect to.
     """
 
     name: str
@@ -57,6 +58,12 @@ class Row:
     often_rounds: int = 0
     files: int = 1200
     seconds: float = 5.0
+    server: str | None = None
+
+    @property
+    def ours(self) -> str:
+        """What of siox is compared with the others."""
+        return "siox" if self.server is None else SIOX_CLIENT
 
     @property
     def more_is_better(self) -> bool:
@@ -146,14 +153,33 @@ def _connect(name: str, title: str, mode: str, clients: int, quick: int, rounds:
         mode=mode,
         load={"clients": clients},
         quick={"clients": quick},
-        peers=("siox", *OTHERS),
+        peers=("siox", "siox-adopted", "siox-bytes", *OTHERS),
         rounds=rounds,
         files=clients + 200,
     )
 
 
+def _client(
+    name: str, title: str, mode: str, *, figure: str = RATE, unit: str, load: Load, quick: Load, **more: Any
+) -> Row:
+    return Row(
+        name=name,
+        title=title,
+        figure=figure,
+        unit=unit,
+        mode=mode,
+        load=load,
+        quick=quick,
+        peers=(SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT, "node-client"),
+        quick_peers=(SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT),
+        server="feeder",
+        **more,
+    )
+
+
 _BURSTS: Load = {"burst": 100}
-_ECHOING = ("siox", "siox-async", *OTHERS)
+_UNDER_UVICORN = ("siox-adopted", "siox-bytes", "asgi")
+_ECHOING = ("siox", "siox-async", *_UNDER_UVICORN, *OTHERS)
 _SOME = ("siox", "socketioxide", "node", "aiohttp")
 
 ROWS = (
@@ -163,7 +189,7 @@ ROWS = (
         mode="lockstep",
         load={},
         quick={},
-        peers=("siox", "bare", *OTHERS),
+        peers=("siox", "bare", *_UNDER_UVICORN, *OTHERS),
         quick_peers=("siox", "bare"),
         often=("siox", "bare"),
         often_rounds=9,
@@ -181,8 +207,8 @@ ROWS = (
         "Broadcast flat out to 1,000 clients, 60 B",
         load={"burst": 500},
         quick=_BURSTS,
-        peers=("siox", "bare", "bare-16", *OTHERS),
-        quick_peers=("siox", "bare-16", "node", *PYTHON_SOCKETIO),
+        peers=("siox", "bare", "bare-16", *_UNDER_UVICORN, *OTHERS),
+        quick_peers=("siox", "bare-16", *_UNDER_UVICORN, "node", *PYTHON_SOCKETIO),
     ),
     _broadcast(
         "flat-1k",
@@ -222,7 +248,7 @@ ROWS = (
         load={"in-flight": 10},
         quick={},
         peers=("bare", *_ECHOING),
-        quick_peers=("bare", "siox", "siox-async", "node", "aiohttp"),
+        quick_peers=("bare", "siox", "siox-async", *_UNDER_UVICORN, "node", "aiohttp"),
     ),
     _echo(
         "echo-alone",
@@ -248,7 +274,7 @@ ROWS = (
         mode="idle",
         load={"clients": 10_000, "seconds": 1},
         quick={"clients": 500, "seconds": 0.2},
-        peers=("siox", "siox-closures", "bare", *OTHERS),
+        peers=("siox", "siox-closures", "siox-adopted", "siox-bytes", "bare", *OTHERS),
         quick_peers=("siox", "siox-closures", "node"),
         rounds=1,
         files=10_200,
@@ -267,5 +293,51 @@ ROWS = (
         rounds=2,
     ),
     *(_work(milliseconds) for milliseconds in HANDLER_COSTS),
+    _client(
+        "client-receive",
+        "Client: events received by one process, 60 B",
+        "receive",
+        unit="events/s",
+        load={"seconds": 2},
+        quick={"seconds": 0.3},
+    ),
+    _client(
+        "client-emit",
+        "Client: events emitted by one process, 60 B",
+        "emit",
+        unit="emits/s",
+        load={"seconds": 2},
+        quick={"seconds": 0.3},
+    ),
+    _client(
+        "client-echo",
+        "Client: acknowledgements awaited by one process, 10 in flight",
+        "echo",
+        unit="requests/s",
+        load={"seconds": 2, "in-flight": 10},
+        quick={"seconds": 0.3},
+    ),
+    _client(
+        "client-connect",
+        "Client: 5,000 sockets with a connection each in one process, their connecting",
+        "sockets",
+        unit="connections/s",
+        load={"clients": 5000, "seconds": 0.5},
+        quick={"clients": 200, "seconds": 0.1},
+        files=5200,
+        seconds=12.0,
+    ),
+    _client(
+        "client-memory",
+        "Client: 5,000 sockets with a connection each in one process, their memory",
+        "sockets",
+        figure=MEMORY,
+        unit="bytes per socket",
+        load={"clients": 5000, "seconds": 0.5},
+        quick={"clients": 200, "seconds": 0.1},
+        rounds=1,
+        files=5200,
+        seconds=12.0,
+    ),
 )
 ROW_OF = {row.name: row for row in ROWS}

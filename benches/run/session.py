@@ -96,8 +96,12 @@ def measure(step: Step, *, quick: bool) -> dict[str, Any]:
         RunError: the server did not start, or a message was wrong, missing, doubled or late.
     """
     _, load_cores = machine.cores()
-    with serving(step.peer) as (port, pid):
-        command = [str(binary("siox-load")), *step.row.arguments(step.peer.name, quick=quick)]
+    load = step.row.arguments(step.peer.name, quick=quick)
+    # Where clients are measured they are the load, and the server is always the same.
+    server = step.peer if step.row.server is None else PEER_OF[step.row.server]
+    program = (str(binary("siox-load")),) if step.row.server is None else step.peer.command
+    with serving(server) as (port, pid):
+        command = [*program, *load]
         process = _start(
             [*command, "--port", str(port), "--pid", str(pid), "--json"], load_cores, subprocess.PIPE
         )

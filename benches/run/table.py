@@ -23,7 +23,7 @@ STARVED = 0.05
 def row_table(results: Results, row: Row) -> Table:
     """Return one row's table: a line a server, the figure with its spread, and siox's share."""
     table = Table(title=row.title, title_justify="left", title_style="bold", header_style="dim", expand=False)
-    table.add_column("server")
+    table.add_column("client" if row.server else "server")
     table.add_column(row.unit, justify="right")
     table.add_column("least to most", justify="right", style="dim")
     table.add_column("siox is", justify="right")
@@ -32,7 +32,7 @@ def row_table(results: Results, row: Row) -> Table:
         table.add_column("frames a write", justify="right")
     table.add_column("CPU µs each" if row.figure != CPU else "generator busy", justify="right")
     if row.figure == RATE:
-        table.add_column("generator busy", justify="right")
+        table.add_column("server busy" if row.server else "generator busy", justify="right")
     for peer in results.peers(row.name):
         found = results.figure(row.name, peer)
         if found is None:
@@ -112,7 +112,12 @@ def show(results: Results, console: Console) -> None:
 def _verdict(verdict: Verdict) -> Text:
     if verdict.value is None:
         return Text("not measured", style="dim")
-    return Text("met", style="green") if verdict.met else Text("missed", style="bold red")
+    outcome = Text("met", style="green") if verdict.met else Text("missed", style="bold red")
+    if verdict.ceiling is not None:
+        outcome.append(
+            f": a bare loop reaches {_with_unit(verdict.ceiling, verdict.target.unit)}", style="dim"
+        )
+    return outcome
 
 
 def _with_unit(value: float, unit: str) -> str:
@@ -126,7 +131,7 @@ def _spread(found: Figure) -> str:
 
 
 def _against(results: Results, row: Row, peer: str) -> str:
-    found = None if peer == "siox" else results.ratio(row.name, "siox", peer)
+    found = None if peer == row.ours else results.ratio(row.name, row.ours, peer)
     if found is None or not found.median:
         return ""
     better = found.median if row.more_is_better else 1 / found.median

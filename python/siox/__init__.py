@@ -7,7 +7,8 @@ from siox._ack import Ack
 from siox._listening import Listener
 from siox._streams import EventStream
 from siox.broadcast import BroadcastOperator
-from siox.config import Cors, ServerConfig
+from siox.client import ClientSocket, ClientSocketOperator, connect
+from siox.config import ClientConfig, Cors, ServerConfig
 from siox.exceptions import (
     AckTimeoutError,
     ConnectError,
@@ -21,7 +22,9 @@ from siox.exceptions import (
     UsageError,
 )
 from siox.handshake import Handshake, Headers
+from siox.manager import Manager
 from siox.namespace import Handlers, Namespace, ParentNamespace, event
+from siox.outbox import Outbox
 from siox.server import Server
 from siox.socket import Socket, SocketOperator
 
@@ -29,6 +32,9 @@ __all__ = [
     "Ack",
     "AckTimeoutError",
     "BroadcastOperator",
+    "ClientConfig",
+    "ClientSocket",
+    "ClientSocketOperator",
     "ConnectError",
     "Cors",
     "DisconnectedError",
@@ -39,7 +45,9 @@ __all__ = [
     "Headers",
     "LimitExceededError",
     "Listener",
+    "Manager",
     "Namespace",
+    "Outbox",
     "PacketDecodeError",
     "ParentNamespace",
     "ProtocolError",
@@ -50,5 +58,6 @@ __all__ = [
     "Socket",
     "SocketOperator",
     "UsageError",
+    "connect",
     "event",
 ]

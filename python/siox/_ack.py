@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siox._siox import Engine
+    from siox._hearing import Core
 
 NOTHING: tuple[Any, ...] = ()
 
@@ -15,7 +15,7 @@ class Answer:
 
     __slots__ = ("_engine", "_id", "_key", "_waiting")
 
-    def __init__(self, engine: Engine, key: int, ack_id: int, waiting: int) -> None:
+    def __init__(self, engine: Core, key: int, ack_id: int, waiting: int) -> None:
         self._engine = engine
         self._key = key
         self._id: int | None = ack_id

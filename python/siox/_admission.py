@@ -169,6 +169,13 @@ class Admission:
         if event == "connection" and running:
             dispatcher.starting(socket, running)
 
+    # -- its outbox
+
+    def marked(self, socket: Socket, event: str, count: int | None) -> None:
+        """The outbox of a socket came to a mark, or its policy has dropped something."""
+        if socket._state in {State.CONNECTED, State.LEAVING}:
+            self._fire(socket, event, () if count is None else (count,))
+
     # -- leaving
 
     def disconnect(self, socket: Socket, reason: str, details: str | None) -> None:
@@ -181,23 +188,15 @@ class Admission:
         if socket._state is State.GONE:
             engine.forget(key)
             return
-        values = (reason, details)
+        dispatcher, values = self._server._dispatcher, (reason, details)
         socket._keep_request()
         self._fire(socket, "disconnecting", values)
-        self._fire_own(socket, "disconnecting", values)
+        dispatcher.fire_own(socket, "disconnecting", values)
         engine.forget(key)
         socket._state = State.GONE
         self._fire(socket, "disconnect", values)
-        self._fire_own(socket, "disconnect", values)
+        dispatcher.fire_own(socket, "disconnect", values)
         self.dismiss(socket)
-
-    def _fire_own(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
-        own = socket._own
-        if own is not None:
-            for listener in own.listeners.all(event):
-                if listener.once:
-                    socket._discard(event, listener)
-                self._server._dispatcher.invoke(socket, listener, event, values, None)
 
     def dismiss(self, socket: Socket) -> None:
         """Let go of a socket, without telling anyone."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from siox._siox import Engine
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final
 
 
 class Done:
@@ -24,19 +21,33 @@ DONE: Final = Done()
 """Shared by every call that has nothing to wait for."""
 
 
-class Drain(Done):
-    """Completes when the outbox of a socket, or the broadcasts under way, have drained."""
+class Until(Done):
+    """Completes when something is the case, such as that an outbox has drained.
 
-    __slots__ = ("_engine", "_key")
+    `tell` has a function called once, when it is; it is asked when somebody awaits.
+    """
 
-    def __init__(self, engine: Engine, key: int | None) -> None:
-        self._engine = engine
-        self._key = key
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: Callable[[Callable[[], None]], None]) -> None:
+        self._tell = tell
 
     def __await__(self) -> Generator[Any, None, None]:
         future = asyncio.get_running_loop().create_future()
-        self._engine.when_drained(self._key, on_loop_of(future, lambda: settle_empty(future)))
+        self._tell(on_loop_of(future, lambda: settle_empty(future)))
         yield from future
+
+
+class Later(Done):
+    """Runs a coroutine when it is awaited, and nothing before."""
+
+    __slots__ = ("_act",)
+
+    def __init__(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._act = act
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._act().__await__()
 
 
 def on_loop_of(future: asyncio.Future[Any], act: Callable[..., None]) -> Callable[..., None]:

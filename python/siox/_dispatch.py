@@ -1,6 +1,6 @@
 """Finds and calls the handlers of an event, and answers it. Never waits.
 
-The engine calls on the thread of the server's loop, once an event, in order of arrival.
+The engine calls on the thread of its loop, once an event, in order of arrival.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from concurrent.futures import Executor
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ from siox._tasks import StartTask, task_starter
 from siox.exceptions import EventError, UsageError
 
 if TYPE_CHECKING:
-    from siox._siox import Engine
-    from siox.socket import Socket
+    from siox._hearing import Core, Hearing
+    from siox._strand import Strand
 
 log = logging.getLogger("siox")
 
@@ -38,7 +39,7 @@ class Call:
     """One call of a handler, for what comes after it: its answer, or its fault.
 
     Attributes:
-        socket: the socket whose event it is; None for an answer to a broadcast.
+        socket: the socket whose event it is; None for an answer to a broadcast, an event of no socket.
         event: the event's name.
         function: the handler.
         values: the event's own; the socket that may come before them is not among them.
@@ -50,7 +51,7 @@ class Call:
 
     def __init__(
         self,
-        socket: Socket | None,
+        socket: Hearing | None,
         event: str,
         function: Callable[..., Any],
         values: tuple[Any, ...],
@@ -67,7 +68,7 @@ class Call:
 
 
 class Dispatcher:
-    """Calls handlers for one server.
+    """Calls handlers for one server, or for one client's manager.
 
     Attributes:
         bad_payloads: events that were refused for their arguments.
@@ -75,8 +76,9 @@ class Dispatcher:
         unheard: events that no listener took.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Core, no_loop: str) -> None:
         self.engine = engine
+        self._no_loop = no_loop
         self.bad_payloads = 0
         self.slow_calls = 0
         self.unheard = 0
@@ -103,10 +105,10 @@ class Dispatcher:
         """The loop that handlers run on.
 
         Raises:
-            UsageError: the server runs on none yet.
+            UsageError: there is none yet.
         """
         if self._loop is None:
-            raise UsageError("the server runs on no event loop yet: `await io.listen()` first")
+            raise UsageError(self._no_loop)
         return self._loop
 
     @property
@@ -118,7 +120,7 @@ class Dispatcher:
         """Start a task at once, and hold it until it ends: the loop itself holds tasks only weakly."""
         if self._start is None:
             coroutine.close()
-            raise UsageError("the server runs on no event loop yet: `await io.listen()` first")
+            raise UsageError(self._no_loop)
         task = self._start(coroutine)
         if not task.done():
             self._hold_until_done(task)
@@ -136,7 +138,7 @@ class Dispatcher:
     # -- events in
 
     def event(
-        self, socket: Socket, name: str | int, values: tuple[Any, ...], ack_id: int | None, size: int
+        self, socket: Hearing, name: str | int, values: tuple[Any, ...], ack_id: int | None, size: int
     ) -> None:
         """Deal with an event that the engine cannot hand straight to one handler: see `Listener.direct`."""
         self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
@@ -153,7 +155,7 @@ class Dispatcher:
 
     def settle(
         self,
-        socket: Socket,
+        socket: Hearing,
         name: str,
         listener: Listener,
         values: tuple[Any, ...],
@@ -165,7 +167,7 @@ class Dispatcher:
 
     def raised(
         self,
-        socket: Socket,
+        socket: Hearing,
         name: str,
         listener: Listener,
         values: tuple[Any, ...],
@@ -193,12 +195,12 @@ class Dispatcher:
             )
 
     def _call_of(
-        self, socket: Socket, name: str, listener: Listener, values: tuple[Any, ...], ack_id: int | None
+        self, socket: Hearing, name: str, listener: Listener, values: tuple[Any, ...], ack_id: int | None
     ) -> Call:
         answer = None if ack_id is None else Answer(self.engine, socket._key, ack_id, 1)
         return Call(socket, name, listener.function, values, answer)
 
-    def _route(self, socket: Socket, event: Event) -> None:
+    def _route(self, socket: Hearing, event: Event) -> None:
         own = socket._own
         if own is None:
             self._deliver(socket, event)
@@ -209,7 +211,7 @@ class Dispatcher:
 
     # -- one after the other: ordered handlers and middleware
 
-    def _hold(self, socket: Socket, own: Own, event: Event) -> None:
+    def _hold(self, socket: Hearing, own: Own, event: Event) -> None:
         # The handler that holds the others up may itself wait for this event by name.
         if not own.middleware:
             event = event._replace(taken=self._offer(own, event))
@@ -219,12 +221,12 @@ class Dispatcher:
         # It counts as a handler under way, so that the engine's limits bound what is held.
         self.engine.handler_started(socket._key)
 
-    def _occupy(self, socket: Socket) -> None:
+    def _occupy(self, socket: Hearing) -> None:
         own = socket._own_or_new()
         own.busy += 1
         own.direct = None
 
-    def _release(self, socket: Socket) -> None:
+    def _release(self, socket: Hearing) -> None:
         own = socket._own
         if own is None or not own.busy:
             return
@@ -237,19 +239,22 @@ class Dispatcher:
         own.refresh()
         socket._drop_own_if_empty()
 
-    def _filter(self, socket: Socket, own: Own, event: Event) -> None:
+    def _filter(self, socket: Hearing, own: Own, event: Event) -> None:
         if not own.middleware:
             self._deliver(socket, event)
             return
         self._occupy(socket)
         self.start(self._through_middleware(socket, own, event))
 
-    async def _through_middleware(self, socket: Socket, own: Own, event: Event) -> None:
+    async def _through_middleware(self, socket: Hearing, own: Own, event: Event) -> None:
         values = list(event.values)
         function: Callable[..., Any]
         try:
             for function in own.middleware:
-                result = function(event.name, values)
+                if socket._strand is None:
+                    result = function(event.name, values)
+                else:
+                    result = self._in_thread(socket._strand, function, (event.name, values))
                 if inspect.isawaitable(result):
                     await result
         except Exception as error:
@@ -265,9 +270,9 @@ class Dispatcher:
 
     # -- to everyone who wants it
 
-    def _deliver(self, socket: Socket, event: Event) -> None:
+    def _deliver(self, socket: Hearing, event: Event) -> None:
         own = socket._own
-        listeners = socket.namespace._events.all(event.name)
+        listeners = socket._shared_listeners(event.name)
         taken = event.taken
         if own is not None:
             if own.parked and own.is_parked(event.name):
@@ -286,7 +291,7 @@ class Dispatcher:
         elif taken is Taken.BY_WAITER and event.ack_id is not None:
             self.engine.acknowledge(socket._key, event.ack_id, NOTHING)
 
-    def _show(self, socket: Socket, own: Own, event: Event) -> Event:
+    def _show(self, socket: Hearing, own: Own, event: Event) -> Event:
         if event.seen or not own.any_in:
             return event
         for listener in own.any_in:
@@ -304,7 +309,7 @@ class Dispatcher:
                 taken = Taken.BY_WAITER
         return taken
 
-    def _call_all(self, socket: Socket, event: Event, listeners: tuple[Listener, ...]) -> None:
+    def _call_all(self, socket: Hearing, event: Event, listeners: tuple[Listener, ...]) -> None:
         answer = None
         if event.ack_id is not None:
             answer = Answer(self.engine, socket._key, event.ack_id, len(listeners))
@@ -318,18 +323,18 @@ class Dispatcher:
 
     # -- early events
 
-    def _park(self, socket: Socket, own: Own, event: Event) -> None:
+    def _park(self, socket: Hearing, own: Own, event: Event) -> None:
         if not own.park(event):
             self._unheard(socket, event, "too many early events wait for a listener")
 
-    def replay_soon(self, socket: Socket) -> None:
+    def replay_soon(self, socket: Hearing) -> None:
         """A listener was registered: parked events follow once the code that registered it has gone on."""
         own = socket._own
         if own is not None and own.parked and not own.replay_due and self._loop is not None:
             own.replay_due = True
             self._loop.call_soon_threadsafe(self._replay, socket)
 
-    def _replay(self, socket: Socket) -> None:
+    def _replay(self, socket: Hearing) -> None:
         own = socket._own
         if own is None or not own.replay_due:
             return
@@ -338,14 +343,14 @@ class Dispatcher:
             if socket.connected:
                 self._deliver(socket, event)
 
-    def starting(self, socket: Socket, handlers: list[asyncio.Future[Any]]) -> None:
+    def starting(self, socket: Hearing, handlers: list[asyncio.Future[Any]]) -> None:
         """These `connection` handlers still run: until they have ended, early events are parked."""
         if handlers:
             socket._own_or_new().starting += len(handlers)
         for handler in handlers:
             handler.add_done_callback(lambda _: self._started(socket))
 
-    def _started(self, socket: Socket) -> None:
+    def _started(self, socket: Hearing) -> None:
         own = socket._own
         if own is None or not own.starting:
             return
@@ -358,9 +363,14 @@ class Dispatcher:
     # -- calling
 
     def invoke(
-        self, socket: Socket, listener: Listener, name: str, values: tuple[Any, ...], answer: Answer | None
+        self,
+        socket: Hearing | None,
+        listener: Listener,
+        name: str,
+        values: tuple[Any, ...],
+        answer: Answer | None,
     ) -> asyncio.Future[Any] | None:
-        """Call one listener; return what to wait for if it has not ended."""
+        """Call one listener, of a socket or not; return what to wait for if it has not ended."""
         shape = listener.resolve()
         function = listener.function
         call = Call(socket, name, function, values, answer, by_result=not shape.wants_ack)
@@ -375,8 +385,11 @@ class Dispatcher:
             fitting = (socket, *fitting)
         began = monotonic()
         try:
+            if listener.strand is not None:
+                self._post(listener.strand, call, function, fitting)
+                return None
             if listener.thread:
-                result = self._in_thread(function, fitting)
+                result = self._in_thread(None, function, fitting)
             elif shape.is_async:
                 result = self.start(function(*fitting))
             else:
@@ -391,14 +404,29 @@ class Dispatcher:
         return None
 
     def fire(
-        self, socket: Socket, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
+        self, socket: Hearing, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
     ) -> list[asyncio.Future[Any]]:
         """Call the listeners of an event that is our own; return what has not ended."""
         futures = [self.invoke(socket, listener, name, values, None) for listener in listeners]
         return [future for future in futures if future is not None]
 
+    def fire_own(self, socket: Hearing, name: str, values: tuple[Any, ...]) -> bool:
+        """Tell who listens or waits at a socket of an event that no peer sends; say if anybody does."""
+        own = socket._own
+        if own is None:
+            return False
+        waiters, listeners = own.take_waiters(name), own.listeners.all(name)
+        for future in waiters:
+            if not future.done():
+                future.set_result(values)
+        for listener in listeners:
+            if listener.once:
+                socket._discard(name, listener)
+            self.invoke(socket, listener, name, values, None)
+        return bool(waiters or listeners)
+
     def show(
-        self, socket: Socket, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
+        self, socket: Hearing, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
     ) -> None:
         """Call the catch-alls of an event that goes out, on the loop though the emit came from elsewhere."""
         if asyncio._get_running_loop() is self._loop:
@@ -407,20 +435,52 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(self.fire, socket, listeners, name, values)
 
     def call_back(
-        self, socket: Socket | None, function: Callable[..., Any], values: tuple[Any, ...], name: str
+        self, socket: Hearing | None, function: Callable[..., Any], values: tuple[Any, ...], name: str
     ) -> None:
         """Call the function that waited for an acknowledgement; values that are missing are None."""
         call = Call(socket, name, function, values, None)
+        padded = shape_of(function).pad(values)
+        strand = None if socket is None else socket._strand
         try:
-            self._settle(call, copy_context().run(function, *shape_of(function).pad(values)))
+            if strand is None:
+                self._settle(call, copy_context().run(function, *padded))
+            else:
+                self._post(strand, call, function, padded)
         except Exception as error:
             self.failed(call, error)
 
-    def _in_thread(self, function: Callable[..., Any], values: tuple[Any, ...]) -> asyncio.Future[Any]:
+    def _in_thread(
+        self, executor: Executor | None, function: Callable[..., Any], values: tuple[Any, ...]
+    ) -> asyncio.Future[Any]:
         run = functools.partial(copy_context().run, function, *values)
-        future = self.loop.run_in_executor(None, run)
+        future = self.loop.run_in_executor(executor, run)
         self._hold_until_done(future)
         return future
+
+    def _post(
+        self, strand: Strand, call: Call, function: Callable[..., Any], values: tuple[Any, ...]
+    ) -> None:
+        """Have a handler called by a thread, which answers by itself: no loop is asked for each event."""
+        if call.socket is not None:
+            self.engine.handler_started(call.socket._key)
+        strand.post(functools.partial(self._run, call, copy_context(), function, values))
+
+    def _run(
+        self, call: Call, context: Context, function: Callable[..., Any], values: tuple[Any, ...]
+    ) -> None:
+        try:
+            result = context.run(function, *values)
+            if inspect.isawaitable(result) and not isinstance(result, Done):
+                self.loop.call_soon_threadsafe(self._settle, call, result)
+            else:
+                self._answer(call, result)
+        except Exception as error:
+            self.failed(call, error)
+        except BaseException as error:
+            log.error("%s ends its thread no more than that", name_of(call.function), exc_info=error)
+        finally:
+            if call.socket is not None:
+                self.engine.handler_ended(call.socket._key)
 
     def _settle(self, call: Call, result: Any) -> asyncio.Future[Any] | None:
         """Answer with a result, or watch what will have one; return the latter."""
@@ -469,7 +529,7 @@ class Dispatcher:
             self._answer_error(call, error.message, error.data)
             return
         socket = call.socket
-        sid = "-" if socket is None else socket.id
+        sid = "-" if socket is None else socket.id or "-"
         log.error(
             "%s failed on event %r of socket %s", name_of(call.function), call.event, sid, exc_info=error
         )
@@ -477,7 +537,7 @@ class Dispatcher:
             return
         # Only a value answers: a listener that returns None has nothing to tell the peer.
         answer = None if call.answer is None else call.answer.for_errors()
-        for listener in socket.namespace._error_listeners():
+        for listener in socket._error_listeners():
             self.invoke(socket, listener, "error", (error, socket, call.event, call.values), answer)
 
     def _too_few(self, call: Call, needed: int) -> None:
@@ -494,16 +554,16 @@ class Dispatcher:
         except Exception:
             log.exception("the error that answers event %r cannot be sent", call.event)
 
-    def bad_payload(self, socket: Socket | None, message: str) -> None:
+    def bad_payload(self, socket: Hearing | None, message: str) -> None:
         """Count an event that cannot be handled; the log hears of one in a while."""
         self.bad_payloads += 1
         now = monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET_TIME
-            sid = "-" if socket is None else socket.id
+            sid = "-" if socket is None else socket.id or "-"
             log.warning("bad payload from socket %s: %s (%d so far)", sid, message, self.bad_payloads)
 
-    def _unheard(self, socket: Socket, event: Event, why: str) -> None:
+    def _unheard(self, socket: Hearing, event: Event, why: str) -> None:
         self.unheard += 1
         log.debug("event %r of socket %s is dropped: %s", event.name, socket.id, why)
 

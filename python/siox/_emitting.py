@@ -13,7 +13,7 @@ from siox._listeners import RESERVED_EVENTS
 from siox.exceptions import AckTimeoutError, DisconnectedError, SioxError, UsageError
 
 if TYPE_CHECKING:
-    from siox._siox import Engine
+    from siox._hearing import Core
     from siox.types import AckCallback
 
 Failure: TypeAlias = Literal["timeout", "disconnected"] | None
@@ -99,12 +99,12 @@ def settle_future(future: asyncio.Future[Any], *, broadcast: bool) -> Settle:
     return on_loop_of(future, settle)
 
 
-async def wait_for_ack(engine: Engine, ack_id: int, future: asyncio.Future[_T]) -> _T:
+async def wait_for_ack(engine: Core, ack_id: int, future: asyncio.Future[_T]) -> _T:
     """Wait for an acknowledgement; whoever is cancelled meanwhile has the engine forget it."""
     try:
         return await future
     finally:
-        # Without a time limit it would be remembered as long as the client stays.
+        # Without a time limit it would be remembered as long as the peer stays.
         if future.cancelled() or not future.done():
             engine.cancel_ack(ack_id)
 
@@ -136,4 +136,4 @@ def error_of(failure: Failure, responses: Iterable[tuple[Any, ...]] | None) -> S
     """Return the exception that says why an acknowledgement did not come."""
     if failure == "timeout":
         return AckTimeoutError(responses=[unpack(each) for each in responses or ()])
-    return DisconnectedError("the client left before it answered")
+    return DisconnectedError("the peer was gone before it answered")

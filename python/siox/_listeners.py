@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siox._signature import Shape, name_of, shape_of
 from siox._siox import Direct
-from siox.exceptions import DisconnectedError, UsageError
+from siox.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from siox._strand import Strand
     from siox._streams import Feed
     from siox.types import EventMiddleware, Handler
 
@@ -31,9 +32,10 @@ class Listener:
     Attributes:
         direct: a call with the values is all there is to it, so the engine makes it itself.
         leading: 1 where the socket is passed before the values.
+        strand: what runs it, where the loop does not.
     """
 
-    __slots__ = ("direct", "function", "leading", "once", "ordered", "shape", "slow", "thread")
+    __slots__ = ("direct", "function", "leading", "once", "ordered", "shape", "slow", "strand", "thread")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Listener:
         once: bool = False,
         thread: bool = False,
         ordered: bool = False,
+        strand: Strand | None = None,
     ) -> None:
         self.function = function
         self.leading = leading
@@ -51,9 +54,11 @@ class Listener:
         self.thread = thread
         self.ordered = ordered
         self.slow = False
+        self.strand = strand
         self.direct = self._find_direct()
-        if thread and self.shape.is_async:
-            raise UsageError(f"thread=True is for a plain function, {self.name} is a coroutine function")
+        if (thread or strand is not None) and self.shape.is_async:
+            rule = "thread=True is for a plain function" if thread else "only plain functions are called"
+            raise UsageError(f"{rule}, {self.name} is a coroutine function")
 
     @property
     def name(self) -> str:
@@ -70,7 +75,7 @@ class Listener:
 
     def _find_direct(self) -> Direct | None:
         shape = self.shape
-        if self.once or self.thread or self.ordered or not shape.plain:
+        if self.once or self.thread or self.ordered or self.strand is not None or not shape.plain:
             return None
         return Direct(self.function, bool(self.leading), shape.low, shape.high, shape.is_async)
 
@@ -250,14 +255,23 @@ class Own:
                 del self.waiters[name]
             self.refresh()
 
-    def end(self) -> None:
-        """The client has left: those who wait for its events wait in vain."""
-        for waiting in (self.waiters or {}).values():
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(DisconnectedError("the client left before it came"))
-        for stream in self.streams:
+    def end(self, error: Exception) -> None:
+        """No event will come any more: those who wait are told why, streams end."""
+        waiters, self.waiters = self.waiters or {}, None
+        for future in (each for waiting in waiters.values() for each in waiting):
+            if not future.done():
+                future.set_exception(error)
+        streams, self.streams = self.streams, ()
+        for stream in streams:
             stream.end()
+        self.refresh()
+
+    def leave_loop(self) -> None:
+        """The loop is closed, and nobody waits there any more; nor does what ran there end."""
+        self.waiters, self.streams = None, ()
+        self.busy = self.starting = 0
+        self.held = None
+        self.refresh()
 
     def is_parked(self, name: str) -> bool:
         """Whether an event of this name waits: a later one must not overtake it."""

@@ -1,10 +1,13 @@
-"""The extension module: one server's Rust half. Private; `siox` is the public face."""
+"""The extension module: the Rust half of a server and of a client. Private; `siox` is the public face."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, Sequence
+from socket import socket
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, type_check_only
 
-__all__ = ["Direct", "Engine", "Peer", "Request", "decode_event", "encode_event"]
+from siox.types import OutboxPolicy
+
+__all__ = ["Direct", "Engine", "Manager", "Peer", "Request", "decode_event", "encode_event"]
 
 _AckCallback: TypeAlias = Callable[[Literal["timeout", "disconnected"] | None, Any], None]
 """Called with a failure or None, and the values as a tuple; of a broadcast a list of such tuples."""
@@ -21,6 +24,8 @@ class EngineOptions(TypedDict, total=False):
     upgrade_timeout: float
     transports: list[str]
     allow_upgrades: bool
+    parser: str
+    """"default" or "msgpack"."""
     max_attachments: int
     cors: dict[str, Any] | None
     """None: same origin. Else origins ("*" or a list), methods, allowed_headers, exposed_headers,
@@ -45,23 +50,17 @@ class EngineOptions(TypedDict, total=False):
     low_water: int
     high_water: int
     outbox_limit: int
+    outbox_policy: OutboxPolicy
 
 @type_check_only
-class Events(Protocol):
-    """What the engine calls: on the thread and loop it is attached to, never with a lock held.
+class CoreEvents(Protocol):
+    """What either half calls: on the thread and loop it is attached to, never with a lock held.
 
     An exception that leaves such a call goes to `fault`, a KeyboardInterrupt or SystemExit to the loop.
     """
 
     def fault(self, error: BaseException, /) -> None:
         """An exception left one of the other calls, or a callback; the next event goes on."""
-    def connect(self, key: int, name: str, sid: str, auth: Any, /) -> object | None:
-        """A CONNECT came. Returns what stands for the socket in all later calls, None: no such namespace.
-
-        `admit` follows at once.
-        """
-    def admit(self, socket: Any, /) -> None:
-        """The engine knows the object now. `Engine.accept` or `Engine.refuse` answers, now or later."""
     def event(
         self, socket: Any, name: str | int, args: tuple[Any, ...], ack_id: int | None, size: int, /
     ) -> None:
@@ -92,16 +91,47 @@ class Events(Protocol):
         """A handler was called directly and raised, or its result cannot be sent."""
     def slow(self, listener: Any, name: str, seconds: float, /) -> None:
         """A handler was called directly and held the loop."""
-    def disconnect(self, socket: Any, reason: str, details: str | None, /) -> None:
-        """The socket is gone, accepted or not. Its rooms stand until `Engine.forget`, which must follow."""
-    def allow_request(self, request_id: int, request: dict[str, Any], /) -> None:
-        """A handshake came; `Engine.allow` answers it."""
-    def ready(self, link: int, /) -> None:
-        """`Engine.take` has something."""
     def log(self, level: str, message: str, /) -> None:
         """A line at "debug", "info", "warning" or "error"."""
     def trace(self, layer: str, line: str, /) -> None:
         """A packet that came or went."""
+
+@type_check_only
+class OutboxState(TypedDict):
+    """What waits for a socket, and its marks: bytes, but for `packets`, `dropped` and `conflated`, counts."""
+
+    bytes: int
+    packets: int
+    slow: bool
+    dropped: int
+    conflated: int
+    low_water: int
+    high_water: int
+    limit: int
+    policy: OutboxPolicy
+
+@type_check_only
+class Events(CoreEvents, Protocol):
+    """What the engine calls."""
+
+    def connect(self, key: int, name: str, sid: str, auth: Any, /) -> object | None:
+        """A CONNECT came. Returns what stands for the socket in all later calls, None: no such namespace.
+
+        `admit` follows at once.
+        """
+    def admit(self, socket: Any, /) -> None:
+        """The engine knows the object now. `Engine.accept` or `Engine.refuse` answers, now or later."""
+    def disconnect(self, socket: Any, reason: str, details: str | None, /) -> None:
+        """The socket is gone, accepted or not. Its rooms stand until `Engine.forget`, which must follow."""
+    def marked(self, socket: Any, event: Literal["slow", "drain", "dropped"], count: int | None, /) -> None:
+        """The outbox is at its high-water mark with so many bytes, below the low one again, or has dropped.
+
+        How many packets its policy has dropped is told once a second at most, and before its socket goes.
+        """
+    def allow_request(self, request_id: int, request: dict[str, Any], /) -> None:
+        """A handshake came; `Engine.allow` answers it."""
+    def ready(self, link: int, /) -> None:
+        """`Engine.take` has something."""
 
 @type_check_only
 class RawEvents(Events, Protocol):
@@ -183,8 +213,13 @@ class Engine:
         """
     def refuse(self, key: int, message: str, data: Any) -> None:
         """Answer CONNECT_ERROR with the message, and with data unless it is None."""
-    def emit(self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False) -> bool:
-        """Send an event; True when the outbox is at or over its high-water mark."""
+    def emit(
+        self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False, latest: str | None = None
+    ) -> bool:
+        """Send an event; True when the outbox is at or over its high-water mark.
+
+        With `latest` one of the same key and namespace that waits makes room for it.
+        """
     def emit_with_ack(
         self,
         key: int,
@@ -207,6 +242,7 @@ class Engine:
         except_: Sequence[str],
         skip: int | None,
         volatile: bool,
+        latest: str | None = None,
     ) -> bool:
         """Send an event to many; True while much is queued for the broadcasts under way."""
     def broadcast_with_ack(
@@ -231,6 +267,10 @@ class Engine:
         """Answer an event."""
     def when_drained(self, key: int | None, callback: Callable[[], None]) -> None:
         """Call once: the outbox (None: the broadcasts under way) fell under its low-water mark or is gone."""
+    def outbox(self, key: int) -> OutboxState | None:
+        """Return what waits for a socket, and its marks; None: it is gone."""
+    def set_outbox(self, key: int, low_water: int, high_water: int, limit: int, policy: OutboxPolicy) -> None:
+        """Give a socket's outbox marks of its own."""
     def disconnect(self, key: int, close: bool) -> None:
         """Send DISCONNECT; `close` ends the connection. `Events.disconnect` follows."""
     def forget(self, key: int) -> None:
@@ -330,10 +370,209 @@ class Engine:
     def close_link(self, link: int) -> None:
         """Bytes driver: the peer is gone."""
 
+    def adopt(
+        self,
+        socket: socket,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        received: bytes,
+        ended: Callable[[], None],
+        *,
+        secure: bool,
+        address: str,
+        scope: Any = None,
+    ) -> None:
+        """Take over a connection whose websocket handshake another server has read; from any thread.
+
+        The socket object is left closed. `received` came behind the handshake's head; `ended` is called on
+        the loop's thread when the connection is over.
+
+        Raises:
+            OSError: it is no connected stream socket.
+            ValueError: it is no handshake. Its socket is as it was.
+        """
     def send(self, session: int, message: str | bytes) -> None:
         """With `raw_messages` only: send a message."""
     def close_session(self, session: int) -> None:
         """With `raw_messages` only: end a session."""
+
+@type_check_only
+class ManagerOptions(TypedDict, total=False):
+    """What the Python half has checked already: seconds, bytes, counts."""
+
+    host: str
+    """As the header `Host` has it."""
+    secure: bool
+    """Whether the streams speak TLS."""
+    path: str
+    query: list[tuple[str, str]]
+    headers: list[tuple[str, str]]
+    transports: Sequence[str]
+    upgrade: bool
+    try_all_transports: bool
+    remember_upgrade: bool
+    cookies: bool
+    reconnection: bool
+    reconnection_attempts: int | None
+    reconnection_delay: float
+    reconnection_delay_max: float
+    randomization_factor: float
+    timeout: float | None
+    parser: str
+    max_buffered_packets: int
+    max_buffered_bytes: int
+    buffer_policy: str
+    low_water: int
+    high_water: int
+    max_running_handlers: int | None
+    max_queued_bytes: int | None
+    default: Callable[[Any], Any] | None
+    slow_handler: float
+    virtual_clock: bool
+
+@type_check_only
+class ClientEvents(CoreEvents, Protocol):
+    """What the manager calls."""
+
+    def adrift(self) -> None:
+        """Something is to be done, and no loop drives the manager."""
+    def open(self, stream: int, /) -> None:
+        """Open a byte stream to the server; `Manager.opened` or `Manager.failed` answers."""
+    def close(self, stream: int, /) -> None:
+        """Close a stream once what was written has left; nothing of it is to be told any more."""
+    def pause(self) -> None:
+        """Read nothing from any stream: handlers are behind."""
+    def resume(self) -> None:
+        """Read on."""
+    def auth(self, socket: Any, attempt: int, /) -> None:
+        """A socket is to join its namespace; `Manager.join` or `Manager.fail_join` answers."""
+    def connect(self, socket: Any, sid: str, recovered: bool, /) -> None:
+        """A socket is in its namespace, and what it had kept is sent."""
+    def connect_error(self, socket: Any, message: str, active: bool, /) -> None:
+        """A socket has no connection; `active`: it is tried again."""
+    def refused(self, socket: Any, data: Any, /) -> None:
+        """The server did not let a socket in; it is not active any more."""
+    def disconnect(self, socket: Any, reason: str, details: str | None, active: bool, /) -> None:
+        """A socket is out of its namespace; `active`: it will come back by itself."""
+    def dropped(self, socket: Any, event: str, reason: str, first: bool, /) -> None:
+        """An event that was kept is not sent; `first`: since there was room for all."""
+    def happened(self, name: str, /, *values: Any) -> None:
+        """An event of the manager, by JavaScript's name; of an error its message."""
+
+@final
+class Manager:
+    """One client's connection and its sockets. A key stands for a socket and is never used again.
+
+    Commands work from any thread; driving belongs to one.
+    """
+
+    def __new__(cls, options: ManagerOptions, events: ClientEvents) -> Manager:
+        """Make a manager.
+
+        Raises:
+            UsageError: an option that cannot go into a request.
+        """
+    def attach(self, event_loop: AbstractEventLoop) -> None:
+        """Be driven by this loop, on its thread; the streams of another, which is closed, are lost.
+
+        Raises:
+            RuntimeError: another loop, one that is not closed, drives it already.
+            UsageError: it is the parent's of this forked process. Other calls raise that too.
+        """
+    def detach(self) -> None:
+        """Let go of the loop; the streams are lost."""
+    def abandon(self) -> None:
+        """Have nothing of it used in this process any more, which is a fork of its own."""
+    def turn(self) -> None:
+        """Do what is to be done now. The loop's to call, as `wake`."""
+    def wake(self) -> None:
+        """Take the turn that the timer was set for."""
+    def advance(self, seconds: float) -> None:
+        """Virtual clock only: move time on and run what is due."""
+    def poll_timeout(self) -> float | None:
+        """When something is due, seconds on the manager's clock; the past means at once."""
+    def time(self) -> float:
+        """Return the seconds since the manager was made, on its clock."""
+    def opened(self, stream: int, write: Callable[[bytes], object]) -> None:
+        """A stream is open, and takes bytes by this function."""
+    def received(self, stream: int, data: bytes) -> None:
+        """Bytes came: deal with all that is in them, and write what comes of it."""
+    def finished(self, stream: int) -> None:
+        """A stream came to its end."""
+    def failed(self, stream: int, message: str) -> None:
+        """A stream could not be opened, or broke: why, in a sentence."""
+    def blocked(self, stream: int) -> None:
+        """A stream takes nothing more for now."""
+    def writable(self, stream: int) -> None:
+        """It takes bytes again."""
+    def open(self) -> None:
+        """Connect; nothing when that is under way or done."""
+    def close(self) -> None:
+        """Disconnect, and do not connect again until a socket wants it."""
+    def close_engine(self) -> None:
+        """Disconnect, and connect again."""
+    def state(self) -> Literal["closed", "opening", "open"]:
+        """Return what the connection is."""
+    def transport(self) -> str:
+        """Return the transport in use; empty without a connection."""
+    def stats(self) -> dict[str, int]:
+        """Return the counters."""
+    def socket(
+        self, namespace: str, socket: object, *, retries: int | None = None, ack_timeout: float | None = None
+    ) -> int:
+        """Add a socket, which the object stands for in all calls; returns its key. It is not active yet."""
+    def connect(self, key: int) -> None:
+        """Join the namespace, now and after each loss."""
+    def disconnect(self, key: int) -> None:
+        """Leave the namespace; `ClientEvents.disconnect` follows if it was there."""
+    def join(self, key: int, attempt: int, auth: Any) -> None:
+        """Answer `ClientEvents.auth`; an answer for an earlier connection is ignored.
+
+        Raises:
+            TypeError: no object in JSON, or something in it cannot be sent.
+        """
+    def fail_join(self, key: int, attempt: int, message: str) -> None:
+        """Answer `ClientEvents.auth` with a failure: it is asked again later."""
+    def connected(self, key: int) -> bool:
+        """Whether events can be exchanged."""
+    def active(self, key: int) -> bool:
+        """Whether it is connected or will be, by itself."""
+    def emit(self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False) -> bool:
+        """Send an event, or keep it until that is possible; True at or over the high-water mark.
+
+        Raises:
+            LimitExceededError: too much is kept, and the policy is "error".
+        """
+    def emit_with_ack(
+        self,
+        key: int,
+        event: str,
+        args: tuple[Any, ...],
+        callback: _AckCallback,
+        timeout: float | None,
+        volatile: bool = False,
+    ) -> tuple[int, bool]:
+        """Send or keep an event and hand its acknowledgement to the callback, on the loop's thread.
+
+        Returns what `cancel_ack` takes, and what `emit` returns.
+
+        Raises:
+            LimitExceededError: as `emit`, or too many acknowledgements are owed.
+        """
+    def cancel_ack(self, ack_id: int) -> None:
+        """Forget an acknowledgement and its callback: nobody waits for it any more."""
+    def acknowledge(self, key: int, ack_id: int, args: tuple[Any, ...]) -> None:
+        """Answer an event."""
+    def when_drained(self, key: int, callback: Callable[[], None]) -> None:
+        """Call once: what the socket emitted is under the low-water mark, or will not be sent."""
+    def when_settled(self, key: int, callback: Callable[[], None]) -> None:
+        """Call once: nothing of the socket is kept, unwritten or unanswered, or it is not active any more."""
+    def unconfirmed(self, key: int) -> float | None:
+        """Return the seconds since its last event left, at the earliest; None: it was answered."""
+    def handler_started(self, key: int) -> None:
+        """A handler of the socket did not end at once."""
+    def handler_ended(self, key: int) -> None:
+        """It has ended."""
 
 @final
 class Request:
@@ -353,7 +592,9 @@ class Peer:
     After every input poll requests, websocket and events until they give None.
     """
 
-    def __new__(cls, transport: str, *, upgrade: bool = True, time: float = 0.0) -> Peer: ...
+    def __new__(
+        cls, transport: str, *, upgrade: bool = True, time: float = 0.0, parser: str | None = None
+    ) -> Peer: ...
     def set_time(self, seconds: float) -> None:
         """Tell the time."""
     def poll_timeout(self) -> float | None:
@@ -402,11 +643,18 @@ class Peer:
         """
 
 def encode_event(
-    name: str, args: tuple[Any, ...], *, default: Callable[[Any], Any] | None = None
+    name: str,
+    args: tuple[Any, ...],
+    *,
+    default: Callable[[Any], Any] | None = None,
+    parser: str | None = None,
 ) -> tuple[bytes, tuple[bytes, ...]]:
-    """Encode an event: its data and its attachments. `default` is asked about what no rule covers."""
+    """Encode an event: its data and its attachments. `default` is asked about what no rule covers.
+
+    `parser` is "default" unless it is given; "msgpack" has no attachments.
+    """
 
 def decode_event(
-    data: str | bytes, attachments: Sequence[bytes] | None = None
+    data: str | bytes, attachments: Sequence[bytes] | None = None, *, parser: str | None = None
 ) -> tuple[str | int, tuple[Any, ...]]:
-    """Decode the data of an event: its name and values."""
+    """Decode the data of an event: its name and values. That of msgpack is bytes."""

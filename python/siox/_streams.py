@@ -7,8 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siox._siox import Engine
-    from siox.socket import Socket
+    from siox._hearing import Core, Hearing
 
 
 class Feed:
@@ -16,7 +15,7 @@ class Feed:
 
     __slots__ = ("_engine", "_events", "_key", "_waiter", "ended")
 
-    def __init__(self, engine: Engine, key: int) -> None:
+    def __init__(self, engine: Core, key: int) -> None:
         self._engine = engine
         self._key = key
         self._events: deque[tuple[str, tuple[Any, ...]]] = deque()
@@ -55,6 +54,15 @@ class Feed:
         self._engine.handler_ended(self._key)
         return self._events.popleft()
 
+    def take_now(self) -> tuple[str, tuple[Any, ...]] | None:
+        """Return the next event, if it is there."""
+        try:
+            event = self._events.popleft()
+        except IndexError:
+            return None
+        self._engine.handler_ended(self._key)
+        return event
+
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
@@ -66,19 +74,22 @@ class EventStream:
 
     __slots__ = ("_feed", "_socket")
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Hearing) -> None:
         self._socket = socket
         self._feed = Feed(socket._engine, socket._key)
         own = socket._own_or_new()
         own.streams += (self._feed,)
         own.refresh()
-        socket.namespace.server._dispatcher.replay_soon(socket)
+        socket._dispatcher.replay_soon(socket)
 
     def __aiter__(self) -> EventStream:
         return self
 
     async def __anext__(self) -> tuple[str, tuple[Any, ...]]:
-        return await self._feed.take(self._socket.namespace.server._dispatcher.loop)
+        return await self._feed.take(self._socket._dispatcher.loop)
+
+    def _take_now(self) -> tuple[str, tuple[Any, ...]] | None:
+        return self._feed.take_now()
 
     def close(self) -> None:
         """Stop listening. Leaving the loop and dropping the iterator does so too."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from siox._awaitables import DONE, Drain
+from siox._awaitables import DONE, Until
+from siox._checks import check_timeout
 from siox._emitting import (
     check_event,
     room_names,
@@ -15,8 +17,8 @@ from siox._emitting import (
     split_callback,
     wait_for_ack,
 )
-from siox.config import check_timeout
 from siox.exceptions import UsageError
+from siox.outbox import NO_ANSWER, check_key
 
 if TYPE_CHECKING:
     from siox.namespace import Namespace
@@ -30,7 +32,7 @@ class Broadcasts:
     A target is a namespace, rooms whose union is meant (None: everyone), and rooms that are left out.
     """
 
-    __slots__ = ("_except", "_namespace", "_rooms", "_skip", "_timeout", "_volatile")
+    __slots__ = ("_except", "_latest", "_namespace", "_rooms", "_skip", "_timeout", "_volatile")
 
     _namespace: Namespace
     _rooms: tuple[str, ...] | None
@@ -38,6 +40,7 @@ class Broadcasts:
     _skip: int | None
     _volatile: bool
     _timeout: float | None
+    _latest: str | None
 
     def _aim_at(self, namespace: Namespace, skip: int | None = None) -> None:
         self._namespace = namespace
@@ -46,6 +49,7 @@ class Broadcasts:
         self._skip = skip
         self._volatile = False
         self._timeout = None
+        self._latest = None
 
     def _copy(self) -> BroadcastOperator:
         twin = BroadcastOperator.__new__(BroadcastOperator)
@@ -55,6 +59,7 @@ class Broadcasts:
         twin._skip = self._skip
         twin._volatile = self._volatile
         twin._timeout = self._timeout
+        twin._latest = self._latest
         return twin
 
     # -- the target
@@ -111,6 +116,22 @@ class Broadcasts:
         twin._timeout = check_timeout("timeout", seconds)
         return twin
 
+    def latest(self, key: str) -> BroadcastOperator:
+        """Send each socket only the newest of the events of this key, while they wait.
+
+        `io.to("traders").latest("price:EURUSD").emit("price", "EURUSD", 1.17)`: for each recipient an event
+        of the same key that has not left yet makes room for this one, a direct one of `socket.latest` too.
+
+        Args:
+            key: names what the event is the newest of; it is the namespace's, whatever the event's name.
+
+        Raises:
+            UsageError: a key that is no string.
+        """
+        twin = self._copy()
+        twin._latest = check_key(key)
+        return twin
+
     # -- emitting
 
     def emit(self, event: str, *values: Any, ack: AckCallback | None = None) -> Awaitable[None]:
@@ -128,7 +149,8 @@ class Broadcasts:
 
         Raises:
             TypeError: a value that cannot be sent; the message names its path.
-            UsageError: a reserved name, or a function without `timeout(s)`.
+            UsageError: a reserved name, a function without `timeout(s)`, or one that waits for the answers
+                to the newest of a key.
         """
         check_event(event)
         values, callback = split_callback(values, ack)
@@ -141,11 +163,18 @@ class Broadcasts:
         over = False
         for namespace in self._namespace._targets():
             over |= engine.broadcast(
-                namespace.name, event, values, rooms or (), self._except, self._skip, self._volatile
+                namespace.name,
+                event,
+                values,
+                rooms or (),
+                self._except,
+                self._skip,
+                self._volatile,
+                self._latest,
             )
             if namespace._outgoing:
                 self._show_outgoing(namespace, event, values)
-        return Drain(engine, None) if over else DONE
+        return Until(functools.partial(engine.when_drained, None)) if over else DONE
 
     def send(self, *values: Any, ack: AckCallback | None = None) -> Awaitable[None]:
         """Emit the event `message`; see `emit`.
@@ -165,7 +194,7 @@ class Broadcasts:
         Raises:
             AckTimeoutError: not all answered within `timeout(s)`; `.responses` has those that came.
             TypeError: a value that cannot be sent.
-            UsageError: no `timeout(s)` was given.
+            UsageError: no `timeout(s)` was given, or the event is the newest of a key.
         """
         check_event(event)
         namespace, seconds = self._one_namespace("emit_with_ack"), self._ack_seconds()
@@ -214,9 +243,11 @@ class Broadcasts:
         )
         if namespace._outgoing:
             self._show_outgoing(namespace, event, values)
-        return Drain(server._engine, None) if over else DONE
+        return Until(functools.partial(server._engine.when_drained, None)) if over else DONE
 
     def _ack_seconds(self) -> float:
+        if self._latest is not None:
+            raise UsageError(NO_ANSWER)
         seconds = self._timeout or self._namespace.server.config.ack_timeout
         if seconds is None:
             raise UsageError(

@@ -1,34 +1,45 @@
-"""The options of a server: checked once, in seconds and bytes, JavaScript's defaults."""
+"""The options of a server and of a client: checked once, in seconds and bytes, JavaScript's defaults."""
 
 from __future__ import annotations
 
-import difflib
-import math
 import mimetypes
 import os
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from siox._checks import (
+    Check,
+    check_count,
+    check_flag,
+    check_function,
+    check_options,
+    check_parser,
+    check_path,
+    check_seconds,
+    check_strings,
+    check_timeout,
+    check_transports,
+    optional,
+    trace_layers,
+    unknown_option,
+)
+from siox._client_config import ClientConfig as ClientConfig
 from siox.exceptions import UsageError
+from siox.outbox import HIGH_WATER, LOW_WATER, OUTBOX_LIMIT, check_policy, in_order
 
 if TYPE_CHECKING:
     from siox._siox import EngineOptions
-    from siox.types import AllowRequest
+    from siox.types import AllowRequest, OutboxPolicy
 
-SUSPICIOUS_TIMEOUT = 1000.0
-"""Seconds from which a timeout looks like milliseconds."""
 MAX_PING_OPTION = 600.0
 """Seconds above which a ping option can only be milliseconds."""
 MAX_IO_THREADS = 64
-TRACE_LAYERS = ("engine", "socket")
+MARKS = {"low_water": LOW_WATER, "high_water": HIGH_WATER, "outbox_limit": OUTBOX_LIMIT}
 CLIENT_FILE = re.compile(r"socket\.io[\w.-]*\.js(\.map)?")
-
-_warned_of_milliseconds = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +84,20 @@ class ServerConfig:
         allow_upgrades: whether polling may be upgraded to websocket.
         allow_request: asked for every handshake; False refuses it.
         ack_timeout: seconds after which an acknowledgement that was asked without `timeout(s)` fails.
-        max_attachments: binary parts of the largest event.
-        max_running_handlers: handlers of one socket that may run at a time; None: the core's default.
-        max_queued_bytes: bytes of events that wait for a handler to end; None: the core's default.
+        parser: how packets are written: "default" (JSON, binary values in messages of their own), or
+            "msgpack" (one binary message each), which every client has to be given too, in JavaScript
+            `socket.io-msgpack-parser`.
+        max_attachments: binary parts of the largest event; with msgpack any number.
+        low_water: bytes that wait for a client, below which an emit that waits resumes (65,536); at most
+            `high_water`, and by default brought down to it.
+        high_water: bytes that wait for a client, at which an awaited emit waits (262,144); at most
+            `outbox_limit`, and by default brought down to it.
+        outbox_limit: bytes that wait for a client, above which the policy acts if they do not get less
+            (8,388,608); nor may more packets wait than it has 64 bytes for.
+        outbox_policy: what it does: "disconnect", "drop_oldest" or "drop_volatile" (docs/slow-readers.md).
+            For one client: `socket.outbox`.
+        max_running_handlers: handlers of one socket that may run at a time, count; further events wait.
+        max_queued_bytes: bytes of events that wait for a handler to end; beyond, the client is not read.
         io_threads: threads of the core that read and write the connections of `listen`, apart from the
             event loop's own; 0 has the loop do it. Worth it where several cores are free (docs/threads.md).
         default: makes a value that can be sent of one that cannot, or raises TypeError.
@@ -94,9 +116,14 @@ class ServerConfig:
     allow_upgrades: bool = True
     allow_request: AllowRequest | None = None
     ack_timeout: float | None = None
+    parser: str = "default"
     max_attachments: int = 10
-    max_running_handlers: int | None = None
-    max_queued_bytes: int | None = None
+    low_water: int = LOW_WATER
+    high_water: int = HIGH_WATER
+    outbox_limit: int = OUTBOX_LIMIT
+    outbox_policy: OutboxPolicy = "disconnect"
+    max_running_handlers: int = 100
+    max_queued_bytes: int = 1024 * 1024
     io_threads: int = 0
     default: Callable[[Any], Any] | None = None
 
@@ -107,15 +134,13 @@ class ServerConfig:
         Raises:
             UsageError: an unknown option, or a value that makes no sense; the message says what to write.
         """
-        checks = _checks()
-        for name in options:
-            if name not in checks:
-                raise UsageError(_unknown_option(name, checks))
-        return cls(**{name: checks[name](name, value) for name, value in options.items()})
+        checked = check_options(options, _server_checks())
+        marks = dict(zip(MARKS, in_order(checked, MARKS), strict=True))
+        return cls(**{**checked, **marks})
 
     def engine_options(self, *, virtual_clock: bool = False) -> EngineOptions:
         """Return what the Rust half is told."""
-        options: EngineOptions = {
+        return {
             "path": self.path,
             "ping_interval": self.ping_interval,
             "ping_timeout": self.ping_timeout,
@@ -124,6 +149,7 @@ class ServerConfig:
             "upgrade_timeout": self.upgrade_timeout,
             "transports": list(self.transports),
             "allow_upgrades": self.allow_upgrades,
+            "parser": self.parser,
             "max_attachments": self.max_attachments,
             "cors": _cors_of_engine(self.cors),
             "allow_request": self.allow_request is not None,
@@ -133,41 +159,13 @@ class ServerConfig:
             "static_files": {path: _file(place) for path, place in self.static_files.items()},
             "virtual_clock": virtual_clock,
             "io_threads": self.io_threads,
+            "low_water": self.low_water,
+            "high_water": self.high_water,
+            "outbox_limit": self.outbox_limit,
+            "outbox_policy": self.outbox_policy,
+            "max_running_handlers": self.max_running_handlers,
+            "max_queued_bytes": self.max_queued_bytes,
         }
-        if self.max_running_handlers is not None:
-            options["max_running_handlers"] = self.max_running_handlers
-        if self.max_queued_bytes is not None:
-            options["max_queued_bytes"] = self.max_queued_bytes
-        return options
-
-
-def check_timeout(name: str, value: Any) -> float:
-    """Return a number of seconds.
-
-    Raises:
-        UsageError: not a number above zero.
-    """
-    global _warned_of_milliseconds
-    seconds = _seconds(name, value)
-    if seconds >= SUSPICIOUS_TIMEOUT and not _warned_of_milliseconds:
-        _warned_of_milliseconds = True
-        warnings.warn(f"{name}={value!r}: siox counts seconds, not milliseconds", UserWarning, stacklevel=4)
-    return seconds
-
-
-def trace_layers(text: str) -> list[str]:
-    """Return the layers that `SIOX_TRACE` names, such as `engine,socket`.
-
-    Raises:
-        UsageError: a layer that is not there.
-    """
-    layers = [layer.strip() for layer in text.split(",") if layer.strip()]
-    for layer in layers:
-        if layer not in TRACE_LAYERS:
-            raise UsageError(
-                f"SIOX_TRACE={text}: there is no layer {layer!r}, only {', '.join(TRACE_LAYERS)}"
-            )
-    return layers
 
 
 def client_files(folder: Path) -> dict[str, tuple[str, bytes]]:
@@ -207,19 +205,9 @@ def _cors_of_engine(cors: Cors | None) -> dict[str, Any] | None:
     }
 
 
-def _unknown_option(name: str, known: Mapping[str, Any]) -> str:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    near = [snake] if snake in known else difflib.get_close_matches(snake, list(known), n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
-    return f"unknown option {name!r}{hint}"
-
-
-_Check = Callable[[str, Any], Any]
-
-
-def _checks() -> dict[str, _Check]:
-    special: dict[str, _Check] = {
-        "path": _path,
+def _server_checks() -> dict[str, Check]:
+    special: dict[str, Check] = {
+        "path": check_path,
         "cors": _cors,
         "serve_client": _serve_client,
         "static_files": _static_files,
@@ -227,68 +215,29 @@ def _checks() -> dict[str, _Check]:
         "ping_timeout": _ping,
         "connect_timeout": check_timeout,
         "upgrade_timeout": check_timeout,
-        "ack_timeout": _optional(check_timeout),
-        "transports": _transports,
-        "allow_upgrades": _flag,
-        "allow_request": _optional(_function),
-        "default": _optional(_function),
+        "ack_timeout": optional(check_timeout),
+        "parser": check_parser,
+        "transports": check_transports,
+        "allow_upgrades": check_flag,
+        "allow_request": optional(check_function),
+        "default": optional(check_function),
         "io_threads": _threads,
+        "outbox_policy": check_policy,
     }
-    return {known.name: special.get(known.name, _count) for known in fields(ServerConfig)}
-
-
-def _optional(check: _Check) -> _Check:
-    return lambda name, value: None if value is None else check(name, value)
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise UsageError(f"{name}={value!r}: a number of seconds above 0 is needed")
-    return float(value)
+    return {known.name: special.get(known.name, check_count) for known in fields(ServerConfig)}
 
 
 def _ping(name: str, value: Any) -> float:
-    seconds = _seconds(name, value)
+    seconds = check_seconds(name, value)
     if seconds > MAX_PING_OPTION:
         raise UsageError(f"{name}={value!r}: seconds, not milliseconds ({seconds / 1000:g} for {value} ms)")
     return seconds
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name}={value!r}: a whole number above 0 is needed")
-    return value
 
 
 def _threads(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_IO_THREADS:
         raise UsageError(f"{name}={value!r}: a whole number from 0 to {MAX_IO_THREADS} is needed")
     return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{name}={value!r}: True or False is needed")
-    return value
-
-
-def _function(name: str, value: Any) -> Callable[..., Any]:
-    if not callable(value):
-        raise UsageError(f"{name}={value!r}: a function is needed")
-    return value  # type: ignore[no-any-return]
-
-
-def _path(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip("/") or not value.isascii() or set("?# ") & set(value):
-        raise UsageError(f"{name}={value!r}: a URL path such as '/socket.io/' is needed")
-    return f"/{value.strip('/')}/"
-
-
-def _transports(name: str, value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value)
-    if not names or not set(names) <= {"polling", "websocket"}:
-        raise UsageError(f"{name}={value!r}: a list of 'polling' and 'websocket' is needed")
-    return names
 
 
 def _serve_client(name: str, value: Any) -> Path | None:
@@ -323,7 +272,7 @@ def _cors(name: str, value: Any) -> Cors | None:
         known = [known.name for known in fields(Cors)]
         for key in value:
             if key not in known:
-                raise UsageError(f"{name}: {_unknown_option(str(key), dict.fromkeys(known))}")
+                raise UsageError(f"{name}: {unknown_option(str(key), dict.fromkeys(known))}")
         value = Cors(**value)
     elif not isinstance(value, Cors):
         value = Cors(origins=value)
@@ -332,16 +281,16 @@ def _cors(name: str, value: Any) -> Cors | None:
         raise UsageError(f"{name}: browsers refuse credentials with origins='*'; name the origins")
     return Cors(
         origins=origins,
-        methods=_strings(f"{name}.methods", value.methods),
-        allowed_headers=_strings(f"{name}.allowed_headers", value.allowed_headers),
-        exposed_headers=_strings(f"{name}.exposed_headers", value.exposed_headers),
-        credentials=_flag(f"{name}.credentials", value.credentials),
+        methods=check_strings(f"{name}.methods", value.methods),
+        allowed_headers=check_strings(f"{name}.allowed_headers", value.allowed_headers),
+        exposed_headers=check_strings(f"{name}.exposed_headers", value.exposed_headers),
+        credentials=check_flag(f"{name}.credentials", value.credentials),
         max_age=value.max_age,
     )
 
 
 def _origins(name: str, value: Any) -> str | tuple[str, ...]:
-    origins = _strings(name, value)
+    origins = check_strings(name, value)
     if "*" in origins:
         return "*"
     for origin in origins:
@@ -351,10 +300,3 @@ def _origins(name: str, value: Any) -> str | tuple[str, ...]:
                 f"{name}: {origin!r} is no origin; write scheme and host alone, such as 'https://example.com'"
             )
     return origins
-
-
-def _strings(name: str, value: Any) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else value
-    if not isinstance(values, Sequence) or not all(isinstance(each, str) for each in values):
-        raise UsageError(f"{name}={value!r}: a string or a list of strings is needed")
-    return tuple(values)

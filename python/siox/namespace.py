@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LIFE_EVENTS = {"connection": 0, "disconnecting": 2, "disconnect": 2}
 """Events of every socket that no peer sends, and how many values they bring beside the socket."""
+_OUTBOX_EVENTS = {"slow": 1, "drain": 0, "dropped": 1}
+"""The same of its outbox. `event` leaves these names to the peers."""
 _MARK = "__siox_events__"
 
 
@@ -121,6 +123,10 @@ class Namespace(Broadcasts):
         exception that a handler raised, the socket, the event's name and values, and its result, if
         not None, is the acknowledgement. A server also has `new_namespace`, with the namespace.
 
+        Of an outbox, with the socket: `slow` brings the bytes that wait when it comes to its `high_water`,
+        `drain` comes when it is below `low_water` again, and `dropped` brings how many events its policy
+        has dropped since it was told last, once a second at most.
+
         Raises:
             UsageError: another name, or a function that cannot be called with these values.
         """
@@ -144,7 +150,8 @@ class Namespace(Broadcasts):
 
     def _own_events(self) -> dict[str, tuple[int, int]]:
         """Return the namespace's own events: how many leading values and others they bring."""
-        return {"error": (0, 4), **{name: (1, values) for name, values in _LIFE_EVENTS.items()}}
+        of_sockets = _LIFE_EVENTS | _OUTBOX_EVENTS
+        return {"error": (0, 4), **{name: (1, values) for name, values in of_sockets.items()}}
 
     def _on_own(self, event: str, handler: Handler, *, once: bool, thread: bool = False) -> Handler:
         event = "connection" if event == "connect" else event

@@ -11,31 +11,35 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from siox import _listeners, _siox
+from siox import _siox
 from siox._admission import Admission
 from siox._awaitables import on_loop_of, settle_empty
+from siox._checks import check_timeout
 from siox._dispatch import SLOW_HANDLER, Dispatcher
+from siox._events import CoreEvents, print_traces
 from siox._listening import Listener, open_tcp, open_unix
-from siox.config import ServerConfig, check_timeout
+from siox.config import ServerConfig
 from siox.exceptions import UsageError
 from siox.namespace import Namespace, ParentNamespace
 from siox.types import ServerOptions
 
 if TYPE_CHECKING:
     from siox.integrations.asgi import Application, ASGIApp
-    from siox.socket import Socket
     from siox.types import HandlerT, NamespacePredicate
 
 log = logging.getLogger("siox")
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
+NO_LOOP = "the server runs on no event loop yet: `await io.listen()` first"
 CLOSE_TIMEOUT = 5.0
 """Seconds that `close` waits for connections and handlers by default."""
+LEAST_STOP, MOST_STOP = 0.1, 600.0
+"""Seconds of it when a server around us stops that says how long it waits: enough to say goodbye."""
 
 
 class Server(Namespace):
@@ -64,6 +68,7 @@ class Server(Namespace):
         "_links",
         "_namespaces",
         "_parents",
+        "_stopping",
         "_virtual_clock",
         "config",
     )
@@ -87,6 +92,7 @@ class Server(Namespace):
         self._admission = Admission(self)
         self._virtual_clock = False
         self._closed = False
+        self._stopping: asyncio.Task[None] | None = None
 
     # -- namespaces
 
@@ -180,6 +186,13 @@ class Server(Namespace):
         for listener in listeners:
             log.info("listening on %s", listener.url)
         return listeners[0]
+
+    def _stop(self, seconds: float | None) -> None:
+        """The server that gives us connections stops: close, in the background."""
+        if self._stopping is None or self._stopping.done():
+            limit = CLOSE_TIMEOUT if seconds is None else min(max(seconds, LEAST_STOP), MOST_STOP)
+            closing = self.close(timeout=limit)
+            self._stopping = asyncio.get_running_loop().create_task(closing)
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Stop listening, end every connection, and wait until all have gone.
@@ -294,7 +307,13 @@ class Server(Namespace):
         return lifespan
 
     def stats(self) -> dict[str, int]:
-        """Return counters: connections, sessions, packets, and what was dropped or refused."""
+        """Return counters: connections, sessions, packets, and what was dropped or refused.
+
+        Of packets for clients, `packets_out` were put into outboxes: `conflated` of them a newer one
+        replaced, `policy_dropped` a policy dropped, `unsent` were left when their connection ended, and
+        `outbox_packets` wait now (`outbox_bytes`); the rest has left. Beside them `volatile_dropped` never
+        came there, and `late_dropped` had nobody to go to.
+        """
         dispatcher = self._dispatcher
         return {
             **self._engine.stats(),
@@ -317,16 +336,12 @@ class Server(Namespace):
         # Made late: a forked worker must not share descriptors with its parent.
         options, events = self._engine_options(), self._make_events()
         engine = _siox.Engine(options, events)
-        dispatcher = Dispatcher(engine)
-        events.event = dispatcher.event
-        events.step = dispatcher.step
-        events.settle = dispatcher.settle
-        events.raised = dispatcher.raised
-        events.slow = dispatcher.slow
+        dispatcher = Dispatcher(engine, NO_LOOP)
+        events.hand_to(dispatcher)
         self._engine_made, self._dispatcher_made = engine, dispatcher
         _running.add(self)
         if options["trace"]:
-            _print_traces()
+            print_traces()
         return engine, dispatcher
 
     def _engine_options(self) -> _siox.EngineOptions:
@@ -369,28 +384,10 @@ class Server(Namespace):
         self._dispatcher.loop.call_soon_threadsafe(act, *values)
 
 
-class EngineEvents:
+class EngineEvents(CoreEvents):
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = (
-        "_server",
-        "admit",
-        "allow_request",
-        "connect",
-        "disconnect",
-        "event",
-        "raised",
-        "settle",
-        "slow",
-        "step",
-    )
-
-    # The dispatcher's own methods, since this is the way that every event takes.
-    event: Callable[[Socket, str | int, tuple[Any, ...], int | None, int], None]
-    step: Callable[[Coroutine[Any, Any, Any]], Any]
-    settle: Callable[[Socket, str, _listeners.Listener, tuple[Any, ...], int | None, Any], None]
-    raised: Callable[[Socket, str, _listeners.Listener, tuple[Any, ...], int | None, BaseException], None]
-    slow: Callable[[_listeners.Listener, str, float], None]
+    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "marked")
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -398,24 +395,13 @@ class EngineEvents:
         self.connect = server._admission.connect
         self.admit = server._admission.admit
         self.disconnect = server._admission.disconnect
-
-    def fault(self, error: BaseException) -> None:
-        """Something of ours failed: what applications raise is dealt with before it comes here."""
-        log.error("siox itself failed on an event, please report this", exc_info=error)
+        self.marked = server._admission.marked
 
     def ready(self, link: int) -> None:
         """A link of the bytes driver has something to send."""
         wake = self._server._links.get(link)
         if wake is not None:
             wake()
-
-    def log(self, level: str, message: str) -> None:
-        """A line for the log."""
-        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "%s", message)
-
-    def trace(self, layer: str, line: str) -> None:
-        """A packet, where `SIOX_TRACE` asks for them."""
-        logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
 
 
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
@@ -448,13 +434,3 @@ def _cancelled_by_sigterm() -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
         if before is not None:  # None: it was set by no Python code
             signal.signal(signal.SIGTERM, before)
-
-
-def _print_traces() -> None:
-    logger = logging.getLogger("siox.trace")
-    logger.setLevel(logging.DEBUG)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(name)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(handler)
-        logger.propagate = False

@@ -7,6 +7,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from siox.config import Cors
     from siox.handshake import Handshake
     from siox.socket import Socket
@@ -33,6 +35,9 @@ NamespacePredicate: TypeAlias = Callable[[str, Any], bool | Awaitable[bool]]
 AllowRequest: TypeAlias = "Callable[[Handshake], bool | Awaitable[bool]]"
 """Says whether a handshake may go on; False or `RefusedError` refuses it."""
 
+Auth: TypeAlias = Mapping[str, Any] | Callable[[], Any] | None
+"""What a namespace is told at CONNECT, or a function, plain or async, that returns it."""
+
 TransportName: TypeAlias = Literal["polling", "websocket"]
 
 DisconnectReason: TypeAlias = Literal[
@@ -47,6 +52,22 @@ DisconnectReason: TypeAlias = Literal[
     "parse error",
 ]
 """Why a socket was disconnected, in the words of the JavaScript server."""
+
+ClientDisconnectReason: TypeAlias = Literal[
+    "io server disconnect",
+    "io client disconnect",
+    "forced close",
+    "ping timeout",
+    "transport close",
+    "transport error",
+    "parse error",
+]
+"""Why a client's socket was disconnected, in the words of the JavaScript client; only the first two, and a
+manager's `close`, are for good."""
+
+
+OutboxPolicy: TypeAlias = Literal["disconnect", "drop_oldest", "drop_volatile"]
+"""What happens to a client whose outbox is over its limit and does not shrink."""
 
 
 class ServerOptions(TypedDict, total=False):
@@ -65,8 +86,52 @@ class ServerOptions(TypedDict, total=False):
     allow_upgrades: bool
     allow_request: AllowRequest | None
     ack_timeout: float | None
+    parser: Literal["default", "msgpack"]
     max_attachments: int
+    low_water: int
+    high_water: int
+    outbox_limit: int
+    outbox_policy: OutboxPolicy
     max_running_handlers: int
     max_queued_bytes: int
     io_threads: int
+    default: Callable[[Any], Any] | None
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of `connect` and `Manager`; `siox.config.ClientConfig` documents each."""
+
+    reconnection: bool
+    reconnection_attempts: float | None
+    reconnection_delay: float
+    reconnection_delay_max: float
+    randomization_factor: float
+    timeout: float | None
+    auto_connect: bool
+    parser: Literal["default", "msgpack"]
+    auth: Auth
+    retries: float | None
+    ack_timeout: float | None
+    path: str
+    add_trailing_slash: bool
+    query: Mapping[str, str | float | bool | None]
+    transports: Sequence[TransportName]
+    try_all_transports: bool
+    upgrade: bool
+    remember_upgrade: bool
+    extra_headers: Mapping[str, str] | Sequence[tuple[str, str]]
+    cookies: bool
+    proxy: str | bool | None
+    ssl: SSLContext | None
+    ca: str | PathLike[str] | None
+    cert: str | PathLike[str] | tuple[str, str] | tuple[str, str, str] | None
+    verify: bool
+    uds: str | PathLike[str] | None
+    max_buffered_packets: int
+    max_buffered_bytes: int
+    buffer_policy: Literal["drop_oldest", "drop_newest", "error"]
+    low_water: int
+    high_water: int
+    max_running_handlers: int
+    max_queued_bytes: int
     default: Callable[[Any], Any] | None

@@ -3,10 +3,11 @@
 //!
 //! The order of the checks and the errors: `proto::engine::handshake`.
 
+use super::adopting::Given;
 use super::connection::{Part, Protocol};
 use super::event::Event;
 use super::flush::Due;
-use super::keys::{RequestKey, SessionKey, Wire};
+use super::keys::{ConnectionKey, RequestKey, SessionKey, Wire};
 use super::link::{Context, LinkKind, Outgoing};
 use super::outbox::Outbox;
 use super::reactor::{Reactor, new_sid};
@@ -147,6 +148,7 @@ impl Reactor {
             self.refuse(wire, &head, &BadRequest::Middleware.into(), now);
             return;
         };
+        let (context, secure) = (self.context_of(wire), self.is_secure(wire));
         if kind == TransportKind::WebSocket && !self.accept_websocket(wire, &head, now) {
             return;
         }
@@ -158,17 +160,11 @@ impl Reactor {
             (TransportKind::WebSocket, Wire::Stream(_)) => (Carrier::WebSocket(wire), Outbox::frames()),
             (TransportKind::WebSocket, Wire::Link(_)) => (Carrier::WebSocket(wire), Outbox::packets()),
         };
-        let info = HandshakeInfo {
-            head,
-            address: self.address_of(wire),
-            secure: self.is_secure(wire),
-            issued: now,
-            context: self.context_of(wire),
-        };
+        let info = HandshakeInfo { head, address: self.address_of(wire), secure, issued: now, context };
         let key = self.sessions.insert(SessionEntry {
             sid,
             engine,
-            sockets: Sockets::new(Side::Server, now, connect_timeout),
+            sockets: Sockets::new(Side::Server, now, connect_timeout).with_parser(self.options.parser),
             outbox,
             carrier,
             probe: None,
@@ -178,6 +174,7 @@ impl Reactor {
             closing: false,
             watched: false,
             over_limit: false,
+            lost: false,
             put_off: 0,
             paused: false,
             held_post: None,
@@ -277,10 +274,15 @@ impl Reactor {
         }
     }
 
+    /// What the server that read a request knows of it.
+    fn given(&self, key: ConnectionKey) -> Option<&Given> {
+        self.connections.get(key)?.exchange.as_ref()?.given.as_ref()
+    }
+
     /// Whether a request came by TLS.
     pub(super) fn is_secure(&self, wire: Wire) -> bool {
         match wire {
-            Wire::Stream(_) => false,
+            Wire::Stream(key) => self.given(key).is_some_and(|given| given.secure),
             Wire::Link(key) => self.links.get(key).is_some_and(|link| link.secure),
         }
     }
@@ -292,8 +294,10 @@ impl Reactor {
 
     /// What the carrier of a request knows of it.
     pub fn context_of(&self, wire: Wire) -> Option<Context> {
-        let Wire::Link(key) = wire else { return None };
-        self.links.get(key).and_then(|link| link.context.clone())
+        match wire {
+            Wire::Stream(key) => self.given(key).and_then(|given| given.context.clone()),
+            Wire::Link(key) => self.links.get(key).and_then(|link| link.context.clone()),
+        }
     }
 
     fn address_of(&self, wire: Wire) -> Box<str> {

@@ -1,7 +1,10 @@
 //! What other threads ask of the reactor. Each is made whole by its sender: encoded, resolved.
 
+use super::adopting::Adoption;
 use super::keys::{RequestKey, SessionKey, SocketKey};
 use super::moving::Arrival;
+use super::outbox::Marks;
+use super::worth::Worth;
 use crate::proto::socket::encoded::Encoded;
 
 /// One order, carried out in the order of its thread.
@@ -13,8 +16,8 @@ pub enum Command {
         socket: SocketKey,
         /// What.
         packet: Encoded,
-        /// Whether to drop it rather than let it wait.
-        volatile: bool,
+        /// What may become of it.
+        worth: Worth,
     },
     /// Sends one packet to many sockets.
     Broadcast {
@@ -22,8 +25,8 @@ pub enum Command {
         sockets: Vec<SocketKey>,
         /// What.
         packet: Encoded,
-        /// Whether to drop it for each who is not ready.
-        volatile: bool,
+        /// What may become of it.
+        worth: Worth,
     },
     /// Admits a socket: `packet` is the CONNECT reply.
     Accept {
@@ -58,6 +61,13 @@ pub enum Command {
         /// Whose.
         socket: SocketKey,
     },
+    /// Gives the outbox of this socket marks of its own.
+    SetMarks {
+        /// Whose.
+        socket: SocketKey,
+        /// Which.
+        marks: Marks,
+    },
     /// Stops or resumes reading from the connection of a socket.
     Pause {
         /// Whose.
@@ -86,6 +96,8 @@ pub enum Command {
     },
     /// Takes over a connection that another reactor accepted, or that asks for a session of this one.
     Adopt(Box<Arrival>),
+    /// Takes over a connection that another server accepted.
+    TakeOver(Box<Adoption>),
     /// Accepts no more connections.
     CloseListeners,
     /// Tells everybody that the server goes, and closes each session when its outbox is empty.
@@ -104,12 +116,16 @@ impl Command {
             | Self::Disconnect { socket, .. }
             | Self::Violation { socket, .. }
             | Self::WatchDrain { socket }
+            | Self::SetMarks { socket, .. }
             | Self::Pause { socket, .. } => Some(socket.tag()),
             Self::Allow { request, .. } => Some(request.tag()),
             Self::RawSend { session, .. } | Self::RawClose { session } => Some(session.tag()),
-            Self::Broadcast { .. } | Self::Adopt(_) | Self::CloseListeners | Self::Shutdown | Self::Abort => {
-                None
-            }
+            Self::Broadcast { .. }
+            | Self::Adopt(_)
+            | Self::TakeOver(_)
+            | Self::CloseListeners
+            | Self::Shutdown
+            | Self::Abort => None,
         }
     }
 

@@ -2,10 +2,11 @@
 //!
 //! It reads and writes; what its bytes mean is in `http.rs` and `websocket.rs`.
 
+use super::adopting::Given;
 use super::keys::{ConnectionKey, SessionKey, Wire};
-use super::outbox::Written;
 use super::reactor::{Reactor, TimerKey};
 use super::stream::Stream;
+use super::writing::Written;
 use crate::proto::engine::TransportFault;
 use crate::proto::http::{Head, Phase, RequestReader, Response};
 use crate::proto::ws::MessageReader;
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub origin: Option<Box<str>>,
     /// Held until the body is there.
     pub head: Option<Box<Head>>,
+    /// What the server knows of it that read it for us.
+    pub given: Option<Given>,
 }
 
 /// What a session does with a request.
@@ -305,6 +308,7 @@ impl Reactor {
         let _ = self.registry.deregister(connection.stream.source());
         drop(connection.stream);
         self.shards.left(self.number);
+        self.tell_ended(key);
         if let Some(session) = connection.session {
             self.wire_lost(session, Wire::Stream(key), fault, now);
         }

@@ -3,9 +3,11 @@
 //! Packets stay undecoded: their bytes lie in the batch's arena, and whoever runs handlers parses them
 //! straight into its own values.
 
+use super::adopting::AdoptedName;
 use super::keys::{LinkKey, RequestKey, SessionKey, SocketKey};
 use super::session::HandshakeInfo;
 use crate::proto::sid::Sid;
+use crate::proto::socket::{Data, Parser};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +33,17 @@ pub enum TraceLayer {
     Socket,
 }
 
+/// What happened to an outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It came to its high-water mark, with so many bytes.
+    High(usize),
+    /// It fell under its low-water mark again.
+    Low,
+    /// Its policy has dropped so many packets since that was said last.
+    Lost(u64),
+}
+
 /// Something the layer above has to know.
 #[derive(Debug)]
 pub enum Event {
@@ -42,7 +55,7 @@ pub enum Event {
         sid: Sid,
         /// The namespace asked for.
         namespace: Arc<str>,
-        /// The JSON of `auth`.
+        /// The bytes of `auth`, as the parser has it.
         auth: Option<Span>,
         /// The request that opened its session.
         info: Arc<HandshakeInfo>,
@@ -53,7 +66,7 @@ pub enum Event {
         socket: SocketKey,
         /// The id to answer under, if an answer is asked for.
         ack_id: Option<u64>,
-        /// The JSON array.
+        /// The array, as the parser has it.
         data: Span,
         /// Its binary parts.
         attachments: Vec<Bytes>,
@@ -64,7 +77,7 @@ pub enum Event {
         socket: SocketKey,
         /// What it answers.
         id: u64,
-        /// The JSON array.
+        /// The array, as the parser has it.
         data: Span,
         /// Its binary parts.
         attachments: Vec<Bytes>,
@@ -99,6 +112,13 @@ pub enum Event {
         /// Which.
         socket: SocketKey,
     },
+    /// The outbox of a socket's session came to a mark, or lost something.
+    Marked {
+        /// Which.
+        socket: SocketKey,
+        /// What happened.
+        mark: Mark,
+    },
     /// A request waits for the application's word.
     AllowRequest {
         /// Which.
@@ -108,6 +128,11 @@ pub enum Event {
     Ready {
         /// Which.
         link: LinkKey,
+    },
+    /// A connection that another server gave us is over.
+    Ended {
+        /// Which.
+        name: AdoptedName,
     },
     /// A line for the log.
     Log {
@@ -145,6 +170,11 @@ impl Batch {
     /// The bytes of a span.
     pub fn bytes(&self, span: &Span) -> &[u8] {
         self.arena.get(span.clone()).unwrap_or_default()
+    }
+
+    /// A span that is a packet's data.
+    pub fn data(&self, span: &Span, parser: Parser) -> Data<'_> {
+        Data::new(parser, self.bytes(span))
     }
 
     /// The text of a span; everything the protocol calls text was checked when it came in.

@@ -1,13 +1,12 @@
-//! Outboxes to the kernel, once a turn: who has something to send, who has drained, who is over the limit.
+//! Outboxes to the kernel, once a turn: who has something to send, and to whom it leaves at once.
 
 use super::connection::Connection;
-use super::event::Event;
-use super::keys::{ConnectionKey, SessionKey, SocketKey, Wire};
-use super::outbox::{Sent, Written};
+use super::entry::Entry;
+use super::keys::{ConnectionKey, SessionKey, Wire};
 use super::reactor::Reactor;
 use super::session::Carrier;
-use crate::proto::engine::{CloseReason, TransportFault};
-use crate::proto::limits;
+use super::writing::{Sent, Written};
+use crate::proto::engine::TransportFault;
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -20,23 +19,6 @@ pub enum Due {
     Swept,
     /// At the end of the turn.
     Soon,
-}
-
-/// An outbox over the limit.
-#[derive(Debug)]
-pub struct Excess {
-    session: SessionKey,
-    /// The least that it has held between two turns since, bytes.
-    least: usize,
-    /// When it last held less than ever since.
-    since: Instant,
-}
-
-impl Excess {
-    fn poll_timeout(&self) -> Instant {
-        let is_new = self.least == usize::MAX;
-        if is_new { self.since } else { self.since + limits::OUTBOX_GRACE }
-    }
 }
 
 impl Reactor {
@@ -112,7 +94,7 @@ impl Reactor {
             return;
         }
         let mut sent = Sent::default();
-        let written = entry.outbox.write_to(&mut stream.stream, &mut sent);
+        let written = entry.outbox.write_to(&mut stream.stream, &mut self.joined, &mut sent);
         self.stats.bytes_out += sent.bytes;
         self.stats.writes += sent.writes;
         if written.is_err() {
@@ -121,7 +103,14 @@ impl Reactor {
     }
 
     /// Writes frames to a websocket of ours for which nothing waits; false where it is another case.
-    pub(super) fn write_through(&mut self, key: SessionKey, frames: &Bytes, now: Instant) -> bool {
+    /// `frames` is all of `entries` in one piece.
+    pub(super) fn write_through(
+        &mut self,
+        key: SessionKey,
+        entries: &[Entry],
+        frames: &Bytes,
+        now: Instant,
+    ) -> bool {
         let Some(entry) = self.sessions.get_mut(key) else { return false };
         let Carrier::WebSocket(Wire::Stream(connection)) = entry.carrier else { return false };
         let Some(stream) = self.connections.get_mut(connection) else { return false };
@@ -129,7 +118,7 @@ impl Reactor {
             return false;
         }
         let mut sent = Sent::default();
-        let written = entry.outbox.write_through(frames, &mut stream.stream, &mut sent);
+        let written = entry.outbox.write_through(entries, frames, &mut stream.stream, &mut sent);
         self.stats.bytes_out += sent.bytes;
         self.stats.writes += sent.writes;
         match written {
@@ -140,65 +129,14 @@ impl Reactor {
         true
     }
 
-    /// What a flush may have brought about: the end that waited for it, a drained outbox, a full one.
+    /// What a flush may have brought about: an outbox at a mark, the end that waited for it.
     pub(super) fn after_flush(&mut self, key: SessionKey, now: Instant) {
-        let marks = self.options.marks;
+        self.check_marks(key, now);
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        if entry.watched && entry.outbox.refused() < marks.low_water {
-            entry.watched = false;
-            let drained = entry.sockets.tokens().map(|socket| Event::Drained { socket });
-            self.batch.events.extend(drained);
-        }
-        if entry.outbox.is_over(marks.limit) && !std::mem::replace(&mut entry.over_limit, true) {
-            self.excesses.push(Excess { session: key, least: usize::MAX, since: now });
-        }
         if entry.closing && entry.outbox.is_empty() {
             entry.closing = false;
             entry.engine.close(now);
             self.settle(key, now);
-        }
-    }
-
-    /// Closes whose outbox is over the limit and does not shrink: for a while, or while it grows by as much
-    /// again. What a turn put there before its peer could read is nobody's fault.
-    pub(super) fn check_limits(&mut self, now: Instant) {
-        if self.excesses.is_empty() {
-            return;
-        }
-        let limit = self.options.marks.limit;
-        let mut excesses = std::mem::take(&mut self.excesses);
-        excesses.retain_mut(|excess| {
-            let Some(entry) = self.sessions.get_mut(excess.session) else { return false };
-            let refused = entry.outbox.refused();
-            entry.over_limit = entry.outbox.is_over(limit);
-            if !entry.over_limit {
-                return false;
-            }
-            if refused < excess.least {
-                (excess.least, excess.since) = (refused, now);
-                return true;
-            }
-            if now < excess.since + limits::OUTBOX_GRACE && refused - excess.least <= limit {
-                return true;
-            }
-            self.stats.outbox_overflows += 1;
-            let fault = TransportFault::SlowReader { limit: u32::try_from(limit).unwrap_or(u32::MAX) };
-            self.abort_session(excess.session, CloseReason::TransportError(fault), now);
-            false
-        });
-        self.excesses.append(&mut excesses);
-    }
-
-    /// When to look at them again.
-    pub(super) fn limits_timeout(&self) -> Option<Instant> {
-        self.excesses.iter().map(Excess::poll_timeout).min()
-    }
-
-    pub(super) fn watch_drain(&mut self, socket: SocketKey) {
-        let session = self.sockets.get(socket).map(|entry| entry.session);
-        match session.and_then(|key| self.sessions.get_mut(key)) {
-            Some(entry) if entry.outbox.refused() >= self.options.marks.low_water => entry.watched = true,
-            _ => self.batch.events.push(Event::Drained { socket }),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Reactor {
             match reader.poll() {
                 Ok(None) => break,
                 Ok(Some(RequestEvent::Head { head, expects_continue, has_body })) => {
-                    let request = NewRequest { head, expects_continue, has_body };
+                    let request = NewRequest { head, expects_continue, has_body, given: None };
                     let Some(request) = self.keep_or_move(key, request) else { return };
                     self.handle_stream_head(key, request, now);
                 }
@@ -37,15 +37,17 @@ impl Reactor {
     }
 
     pub(super) fn handle_stream_head(&mut self, key: ConnectionKey, request: NewRequest, now: Instant) {
-        let NewRequest { head, expects_continue, has_body } = request;
+        let NewRequest { head, expects_continue, has_body, given } = request;
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.exchange = Some(Box::new(Exchange {
             session: None,
             part: Part::None,
-            keep_alive: head.keep_alive(),
+            // What follows would be requests that the server before us has not seen.
+            keep_alive: head.keep_alive() && given.is_none(),
             head_only: head.method() == "HEAD",
             origin: None,
             head: None,
+            given,
         }));
         self.set_origin(Wire::Stream(key), &head);
         if let Err(refusal) = self.begin_post(Wire::Stream(key), &head, now) {

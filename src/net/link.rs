@@ -1,7 +1,7 @@
 //! The bytes driver: requests and websockets that another server carries, as messages.
 //!
-//! The carrier opens a link, feeds it what came and takes what is to be sent. Taking again says that the
-//! last lot is written, which is how the outbox knows that it is not blocked.
+//! The carrier opens a link, feeds it what came and takes what is to be sent, lot by lot. Taking again says
+//! that the last one is written, which is how the outbox knows that it is not blocked.
 
 use super::connection::Part as RequestPart;
 use super::event::Event;
@@ -10,6 +10,7 @@ use super::reactor::Reactor;
 use super::session::SessionEntry;
 use crate::proto::engine::TransportFault;
 use crate::proto::http::{Head, HttpError, Response};
+use crate::proto::limits;
 use crate::proto::socket::encoded::Part;
 use crate::proto::ws::close;
 use bytes::Bytes;
@@ -190,7 +191,7 @@ impl Reactor {
         let carried = |entry: &&mut SessionEntry| entry.is_carried_by(Wire::Link(key));
         if let Some(entry) = session.and_then(|session| self.sessions.get_mut(session)).filter(carried) {
             let mut messages = Vec::new();
-            entry.outbox.take_messages(&mut messages);
+            entry.outbox.take_messages(limits::LINK_LOT, &mut messages);
             outgoing.extend(messages.into_iter().map(Outgoing::Message));
         }
         if let Some(link) = self.links.get_mut(key) {
@@ -211,7 +212,7 @@ impl Reactor {
             return;
         };
         let mut messages = Vec::new();
-        entry.outbox.take_messages(&mut messages);
+        entry.outbox.take_messages(usize::MAX, &mut messages);
         link.outgoing.extend(messages.into_iter().map(Outgoing::Message));
     }
 

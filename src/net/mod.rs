@@ -5,9 +5,11 @@
 
 pub mod accept;
 pub mod admission;
+pub mod adopting;
 pub mod command;
 pub mod connection;
 pub mod core;
+mod entry;
 pub mod event;
 pub mod flush;
 pub mod front;
@@ -19,16 +21,20 @@ pub mod lateness;
 pub mod link;
 pub mod listener;
 pub mod log;
+pub mod marks;
 pub mod moving;
 pub mod options;
 pub mod orders;
 pub mod outbox;
+#[cfg(test)]
+mod outbox_model;
 pub mod polling;
 pub mod reactor;
 pub mod readiness;
 pub mod refusal;
 pub mod session;
 pub mod shards;
+pub mod shedding;
 pub mod slots;
 pub mod socket;
 pub mod stats;
@@ -39,3 +45,5 @@ pub mod timers;
 pub mod trace;
 pub mod websocket;
 pub mod wire;
+pub mod worth;
+pub mod writing;

@@ -4,6 +4,7 @@
 //! A session never moves. Requests of one connection are answered one at a time, so they keep their order
 //! however often it moves.
 
+use super::adopting::Given;
 use super::command::Command;
 use super::connection::Connection;
 use super::keys::ConnectionKey;
@@ -24,6 +25,8 @@ pub struct NewRequest {
     pub expects_continue: bool,
     /// A body follows.
     pub has_body: bool,
+    /// What another server knows of it that read it for us.
+    pub given: Option<Given>,
 }
 
 /// A connection on its way to a reactor.
@@ -55,20 +58,34 @@ impl Reactor {
     /// Takes a connection over.
     pub(super) fn adopt(&mut self, arrival: Arrival, now: Instant) {
         let Arrival { connection, request } = arrival;
-        if self.ended || (self.stopping && request.is_none()) {
+        if self.stopping && request.is_none() {
             self.shards.left(self.number);
-            return;
+        } else if let Some(key) = self.register(connection) {
+            self.begin(key, request, now);
+        }
+    }
+
+    /// Has the poller watch a connection; None when it is closed instead.
+    pub(super) fn register(&mut self, connection: Connection) -> Option<ConnectionKey> {
+        if self.ended {
+            self.shards.left(self.number);
+            return None;
         }
         let key = self.connections.insert(connection);
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let connection = self.connections.get_mut(key)?;
         #[allow(clippy::cast_possible_truncation)] // 64-bit targets
         let token = Token(key.to_bits() as usize);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if self.registry.register(connection.stream.source(), token, interest).is_err() {
             self.connections.remove(key);
             self.shards.left(self.number);
-            return;
+            return None;
         }
+        Some(key)
+    }
+
+    /// Handles the request that was read of a connection, if one was, and reads on.
+    pub(super) fn begin(&mut self, key: ConnectionKey, request: Option<NewRequest>, now: Instant) {
         self.arm_connection(key);
         if let Some(request) = request {
             self.handle_stream_head(key, request, now);
@@ -102,7 +119,12 @@ impl Reactor {
         if !self.shards.are_many() || !self.is_ours(head.path()) {
             return None;
         }
-        let sid = Sid::parse(Query::parse(head.query()).sid.as_deref()?)?;
+        let sid = named_session(head)?;
         if self.sids.contains_key(&sid) { Some(self.number) } else { self.shards.owner(&sid) }
     }
+}
+
+/// The session that a request names.
+pub(super) fn named_session(head: &Head) -> Option<Sid> {
+    Sid::parse(Query::parse(head.query()).sid.as_deref()?)
 }

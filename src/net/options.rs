@@ -4,7 +4,7 @@ use super::outbox::Marks;
 use crate::proto::engine::{SessionConfig, Transports};
 use crate::proto::http::{Cors, Head, HttpLimits, Origins, Response};
 use crate::proto::limits;
-use crate::proto::socket::connection::ConnectionLimits;
+use crate::proto::socket::{ConnectionLimits, Parser};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ pub struct Options {
     pub session: SessionConfig,
     /// Socket.IO's part.
     pub connection: ConnectionLimits,
+    /// How packets are written, either way.
+    pub parser: Parser,
     /// HTTP's part.
     pub http: HttpLimits,
     /// Time to join a first namespace.
@@ -76,6 +78,7 @@ impl Default for Options {
             path: "/socket.io/".to_owned(),
             session: SessionConfig::default(),
             connection: ConnectionLimits::default(),
+            parser: Parser::default(),
             http: HttpLimits::default(),
             connect_timeout: limits::CONNECT_TIMEOUT,
             max_http_buffer_size: limits::MAX_HTTP_BUFFER_SIZE,

@@ -5,6 +5,7 @@ use super::core::Core;
 use super::inbox::Inbox;
 use super::keys::SocketKey;
 use super::shards::Shard;
+use super::worth::Worth;
 use crate::proto::limits;
 use crate::proto::socket::encoded::Encoded;
 use std::sync::TryLockError;
@@ -16,10 +17,10 @@ impl Core {
     pub fn submit(&self, command: Command, now: Instant) -> bool {
         let owner = self.is_owner();
         match command {
-            Command::Broadcast { sockets, packet, volatile } => {
+            Command::Broadcast { sockets, packet, worth } => {
                 for (number, sockets) in self.split(sockets) {
-                    let packet = packet.clone();
-                    self.order(owner, number, Command::Broadcast { sockets, packet, volatile }, now);
+                    let (packet, worth) = (packet.clone(), worth.clone());
+                    self.order(owner, number, Command::Broadcast { sockets, packet, worth }, now);
                 }
             }
             Command::CloseListeners => self.order_all(owner, || Command::CloseListeners, now),
@@ -39,7 +40,7 @@ impl Core {
         }
     }
 
-    fn order(&self, owner: bool, number: u8, command: Command, now: Instant) {
+    pub(super) fn order(&self, owner: bool, number: u8, command: Command, now: Instant) {
         match self.inbox(number) {
             Some(_) if owner && number == 0 => self.reactor(now).command(command, now),
             // One wake-up at the flush, unless so much waits that it had better begin.
@@ -72,23 +73,23 @@ impl Core {
     }
 
     /// Sends to one socket, for the driving thread. True when who sends more should wait.
-    pub fn send(&self, socket: SocketKey, packet: Encoded, volatile: bool, now: Instant) -> bool {
+    pub fn send(&self, socket: SocketKey, packet: Encoded, worth: Worth, now: Instant) -> bool {
         if socket.tag() == 0 {
-            return self.reactor(now).send(socket, &packet, volatile);
+            return self.reactor(now).send(socket, packet, worth);
         }
-        self.submit(Command::Send { socket, packet, volatile }, now);
+        self.submit(Command::Send { socket, packet, worth }, now);
         self.is_full(socket)
     }
 
     /// Sends one packet to many sockets, for the driving thread. True when who emits more should wait for
     /// the rounds under way.
-    pub fn broadcast(&self, sockets: Vec<SocketKey>, packet: Encoded, volatile: bool, now: Instant) -> bool {
+    pub fn broadcast(&self, sockets: Vec<SocketKey>, packet: Encoded, worth: Worth, now: Instant) -> bool {
         if self.seats.len() == 1 {
-            return self.reactor(now).broadcast(sockets, packet, volatile);
+            return self.reactor(now).broadcast(sockets, packet, worth);
         }
         self.ahead.fetch_add(1, Ordering::Relaxed);
         self.ahead_bytes.fetch_add(packet.size(), Ordering::Relaxed);
-        self.submit(Command::Broadcast { sockets, packet, volatile }, now);
+        self.submit(Command::Broadcast { sockets, packet, worth }, now);
         self.is_sweep_full()
     }
 

@@ -2,8 +2,12 @@
 //!
 //! On a websocket of our own it holds frames, ready for the kernel; on polling and on the bytes driver
 //! it holds packets until somebody fetches them. The marks count what could not leave: bytes that the
-//! kernel refused, or packets that wait for a fetch. See `docs/` and design section 4.
+//! kernel refused, or packets that wait for a fetch. Writing is in `writing.rs`, what is taken out of the
+//! middle in `shedding.rs`. See `docs/slow-readers.md` and design section 4.
 
+use super::entry::Entry;
+use super::shedding::More;
+use super::worth::{Policy, Worth};
 use crate::proto::engine::PayloadWriter;
 use crate::proto::limits;
 use crate::proto::socket::encoded::{Encoded, Part};
@@ -11,20 +15,18 @@ use crate::proto::ws::OpCode;
 use crate::proto::ws::frame;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
 
-/// Buffers handed to one `writev`.
-const MAX_SLICES: usize = 64;
-
-/// The sizes, in bytes, at which an outbox changes its mind.
-#[derive(Debug, Clone, Copy)]
+/// The sizes, in bytes, at which an outbox changes its mind, and what becomes of its client in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
     /// A waiting emit resumes below it.
     pub low_water: usize,
     /// An awaited emit waits at it.
     pub high_water: usize,
-    /// The session is closed above it.
+    /// The policy acts above it.
     pub limit: usize,
+    /// What it does.
+    pub policy: Policy,
 }
 
 impl Default for Marks {
@@ -33,90 +35,54 @@ impl Default for Marks {
             low_water: limits::OUTBOX_LOW_WATER,
             high_water: limits::OUTBOX_HIGH_WATER,
             limit: limits::OUTBOX_LIMIT,
+            policy: Policy::default(),
         }
     }
-}
-
-/// What waits to be fetched.
-#[derive(Debug, Clone)]
-pub enum Item {
-    /// A packet of the application.
-    Packet(Encoded),
-    /// A control packet of Engine.IO, as text.
-    Control(Bytes),
-}
-
-impl Item {
-    /// Engine.IO packets that it is sent as.
-    fn parts(&self) -> usize {
-        match self {
-            Self::Packet(packet) => packet.parts().count(),
-            Self::Control(_) => 1,
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Packet(packet) => packet.size(),
-            Self::Control(text) => text.len(),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Chunk {
-    Run(Vec<u8>),
-    Shared(Bytes),
-}
-
-impl Chunk {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Run(run) => run,
-            Self::Shared(bytes) => bytes,
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Form {
-    Packets(VecDeque<Item>),
-    Frames { chunks: VecDeque<Chunk>, written: usize },
-}
-
-/// How a write to the kernel ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// Everything has left.
-    All,
-    /// The kernel is full: wait until the socket is writable.
-    Blocked,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Outbox {
-    form: Form,
-    pending: usize,
+    pub(super) entries: VecDeque<Entry>,
+    /// Bytes that wait.
+    pub(super) pending: usize,
+    /// Bytes of the first entry that the kernel has taken.
+    pub(super) written: usize,
+    /// What only those have whose reader was slow once, or has marks of its own.
+    pub(super) more: Option<Box<More>>,
+    /// Packets that wait, those of the first entry included that are taken.
+    pub(super) packets: u32,
+    is_frames: bool,
     blocked: bool,
-    /// More than one message waits.
-    crowded: bool,
+    /// It was at the high-water mark, and has not been below the low one since.
+    slow: bool,
+    /// The policy has acted on it since: from then on it is held to its limit at once.
+    behind: bool,
 }
 
 impl Outbox {
+    fn new(is_frames: bool) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            pending: 0,
+            written: 0,
+            more: None,
+            packets: 0,
+            is_frames,
+            blocked: false,
+            slow: false,
+            behind: false,
+        }
+    }
+
     /// A queue of packets to be fetched.
     pub fn packets() -> Self {
-        Self { form: Form::Packets(VecDeque::new()), pending: 0, blocked: false, crowded: false }
+        Self::new(false)
     }
 
     /// A queue of frames for the kernel.
     pub fn frames() -> Self {
-        Self {
-            form: Form::Frames { chunks: VecDeque::new(), written: 0 },
-            pending: 0,
-            blocked: false,
-            crowded: false,
-        }
+        Self::new(true)
     }
 
     /// Whether nothing waits.
@@ -129,14 +95,23 @@ impl Outbox {
         self.pending
     }
 
+    /// Packets that wait; one that the kernel has taken a part of is among them.
+    pub fn count(&self) -> u32 {
+        let taken = self.entries.front().map_or(0, |first| first.packets_within(self.written));
+        self.packets - taken
+    }
+
     /// Bytes that could not leave, which is what the marks count.
     pub fn refused(&self) -> usize {
         if self.blocked { self.pending } else { 0 }
     }
 
-    /// Whether more than `limit` bytes could not leave; a lone message may be of any size.
+    /// Whether more than `limit` bytes could not leave, or so many packets that their places take as much
+    /// memory; a lone message may be of any size.
     pub fn is_over(&self, limit: usize) -> bool {
-        self.crowded && self.refused() > limit
+        self.blocked
+            && self.packets > 1
+            && (self.pending > limit || self.places().saturating_mul(limits::OUTBOX_PLACE) > limit)
     }
 
     /// Says whether what waits could not leave (polling: no GET; bytes driver: the writer is busy).
@@ -149,214 +124,180 @@ impl Outbox {
         self.blocked
     }
 
-    /// Queues a packet of the application.
-    pub fn push(&mut self, packet: &Encoded) {
-        self.push_all(std::slice::from_ref(packet), std::slice::from_ref(packet.websocket()));
+    /// Whether it was at the high-water mark, and has not been below the low one since.
+    pub fn is_slow(&self) -> bool {
+        self.slow
     }
 
-    /// Queues packets of the application, whose frames somebody has joined already.
-    pub fn push_all(&mut self, packets: &[Encoded], joined: &[Bytes]) {
-        self.crowded |= self.pending > 0 || packets.len() > 1;
-        match &mut self.form {
-            Form::Packets(items) => {
-                self.pending += packets.iter().map(Encoded::size).sum::<usize>();
-                items.extend(packets.iter().cloned().map(Item::Packet));
-            }
-            Form::Frames { chunks, written } => {
-                for frames in joined {
-                    self.pending += frames.len();
-                    push_frames(chunks, *written, frames);
-                }
-            }
+    pub(super) fn set_slow(&mut self, slow: bool) {
+        self.slow = slow;
+        self.behind &= slow;
+    }
+
+    /// Whether the policy has acted on it, and it has not caught up since.
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    pub(super) fn set_behind(&mut self) {
+        self.behind = true;
+    }
+
+    /// Queues a packet of the application; gives how many older ones made room for it.
+    pub fn push(&mut self, packet: Encoded, worth: Worth) -> u64 {
+        self.push_entry(Entry::new(packet, worth))
+    }
+
+    /// Queues a packet or several that somebody has prepared for many.
+    pub(super) fn push_entry(&mut self, entry: Entry) -> u64 {
+        self.pending += entry.size();
+        self.packets += entry.packets();
+        let Some(subject) = entry.subject() else {
+            self.entries.push_back(entry);
+            return 0;
+        };
+        let replaced = self.make_room(subject);
+        self.entries.push_back(entry);
+        self.note_newest();
+        replaced
+    }
+
+    /// Queues what another one holds: `joined` where frames are wanted. Gives how many older packets made room.
+    /// `plain`: none of them can.
+    pub(super) fn push_all(&mut self, other: &Self, joined: &[Entry], plain: bool) -> u64 {
+        if !plain {
+            return if self.is_frames {
+                joined.iter().map(|entry| self.push_entry(entry.clone())).sum()
+            } else {
+                other.whole_entries().map(|entry| self.push_entry(entry.clone())).sum()
+            };
         }
+        self.pending += other.pending;
+        self.packets += other.packets;
+        if self.is_frames {
+            self.entries.extend(joined.iter().cloned());
+        } else {
+            self.entries.extend(other.entries.iter().cloned());
+        }
+        0
+    }
+
+    /// What it holds, gaps left out.
+    pub(super) fn whole_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !matches!(entry, Entry::Gap))
     }
 
     /// Queues a control packet of Engine.IO, as text.
     pub fn push_control(&mut self, text: Bytes) {
-        self.crowded |= self.pending > 0;
-        match &mut self.form {
-            Form::Packets(items) => {
-                self.pending += text.len();
-                items.push_back(Item::Control(text));
-            }
-            Form::Frames { .. } => self.push_frame(OpCode::Text, &text),
+        if self.is_frames {
+            self.push_frame(OpCode::Text, &text);
+        } else {
+            self.push_entry(Entry::Control(text));
         }
     }
 
     /// Queues a websocket control frame, or any frame made here. Nothing on a queue of packets.
     pub fn push_frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        self.crowded |= self.pending > 0;
-        if let Form::Frames { chunks, written } = &mut self.form {
-            let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_SERVER_HEADER);
-            frame::encode_frame(&mut bytes, opcode, payload, None);
-            self.pending += bytes.len();
-            push_frames(chunks, *written, &bytes.into());
+        if self.is_frames {
+            self.push_entry(Entry::Control(framed(opcode, payload)));
         }
     }
 
     /// Turns all that waits into frames: the session moved to a websocket of ours.
     pub fn turn_into_frames(&mut self) {
-        let Form::Packets(items) = std::mem::replace(&mut self.form, Self::frames().form) else { return };
-        (self.pending, self.blocked, self.crowded) = (0, false, false);
-        for item in items {
-            match item {
-                Item::Packet(packet) => self.push(&packet),
-                // A ping that no poll fetched; its pong is waited for.
-                Item::Control(text) => self.push_control(text),
+        if self.is_frames {
+            return;
+        }
+        (self.is_frames, self.blocked) = (true, false);
+        for entry in &mut self.entries {
+            // A ping that no poll fetched; its pong is waited for. Packets have their frames in them.
+            if let Entry::Control(text) = entry {
+                let frame = framed(OpCode::Text, text);
+                self.pending += frame.len() - text.len();
+                *entry = Entry::Control(frame);
             }
         }
-    }
-
-    /// Writes frames to the kernel while nothing waits, and keeps what it does not take.
-    pub fn write_through(
-        &mut self,
-        frames: &Bytes,
-        stream: &mut impl Write,
-        sent: &mut Sent,
-    ) -> io::Result<Written> {
-        let taken = match stream.write(frames) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(error) => return Err(error),
-        };
-        sent.bytes += taken as u64;
-        sent.writes += u64::from(taken > 0);
-        if taken == frames.len() {
-            return Ok(Written::All);
-        }
-        if let Form::Frames { chunks, written } = &mut self.form {
-            chunks.push_back(Chunk::Shared(frames.clone()));
-            *written = taken;
-        }
-        self.pending = frames.len() - taken;
-        self.write_to(stream, sent)
-    }
-
-    /// Writes as much as the kernel takes.
-    pub fn write_to(&mut self, stream: &mut impl Write, sent: &mut Sent) -> io::Result<Written> {
-        let Form::Frames { chunks, written } = &mut self.form else { return Ok(Written::All) };
-        while !chunks.is_empty() {
-            let count = match write_chunks(stream, chunks, *written) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked = true;
-                    return Ok(Written::Blocked);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            sent.bytes += count as u64;
-            sent.writes += 1;
-            self.pending -= count.min(self.pending);
-            *written += count;
-            drop_written(chunks, written);
-        }
-        // An idle session owns no buffer.
-        *chunks = VecDeque::new();
-        (self.blocked, self.crowded) = (false, false);
-        Ok(Written::All)
     }
 
     /// Takes packets as one polling payload: at most so many parts, but one whole packet at least.
     pub fn take_payload(&mut self, most_parts: usize) -> Bytes {
-        let Form::Packets(items) = &mut self.form else { return Bytes::new() };
-        let mut body = Vec::with_capacity(self.pending + items.len());
+        let mut body = Vec::with_capacity(self.pending + self.entries.len());
         let mut writer = PayloadWriter::new(&mut body);
         let mut parts = 0;
-        while let Some(item) = items.pop_front() {
-            let more = item.parts();
+        while let Some(first) = self.entries.front() {
+            let more = match first {
+                Entry::Gap | Entry::Run(..) => 0,
+                Entry::Control(_) => 1,
+                Entry::One(packet, _) => packet.parts().count(),
+                Entry::Newest(newest, _) => newest.packet.parts().count(),
+            };
             if parts > 0 && parts + more > most_parts {
-                items.push_front(item);
                 break;
             }
             parts += more;
-            self.pending -= item.size().min(self.pending);
-            match item {
-                Item::Control(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
-                Item::Packet(packet) => packet.parts().for_each(|part| match part {
-                    Part::Text(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
-                    Part::Binary(data) => writer.push_binary(&data),
-                }),
+            if let Some(entry) = self.pop_front() {
+                write_parts(&entry, &mut writer);
             }
         }
-        if items.is_empty() {
-            *items = VecDeque::new();
-        }
-        (self.blocked, self.crowded) = (!items.is_empty(), items.len() > 1);
+        self.fetched();
         body.into()
     }
 
-    /// Takes all packets as websocket messages.
-    pub fn take_messages(&mut self, messages: &mut Vec<Part>) {
-        let Form::Packets(items) = &mut self.form else { return };
-        for item in std::mem::take(items) {
-            match item {
-                Item::Control(text) => messages.push(Part::Text(text)),
-                Item::Packet(packet) => messages.extend(packet.parts()),
+    /// Takes packets as websocket messages: at most so many bytes, but one whole packet at least.
+    pub fn take_messages(&mut self, most_bytes: usize, messages: &mut Vec<Part>) {
+        if self.pending <= most_bytes {
+            let entries = self.take_all();
+            messages.reserve(entries.len());
+            for entry in entries {
+                add_messages(entry, messages);
             }
-        }
-        (self.pending, self.blocked, self.crowded) = (0, false, false);
-    }
-}
-
-/// What a write sent, for the counters.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Sent {
-    /// Bytes the kernel took.
-    pub bytes: u64,
-    /// Calls of `writev`.
-    pub writes: u64,
-}
-
-/// Small frames join the run before them, so that all of a turn leave in one piece; a lone frame and a
-/// large one stay shared with every other recipient.
-fn push_frames(chunks: &mut VecDeque<Chunk>, written: usize, frames: &Bytes) {
-    let only = chunks.len() == 1;
-    match chunks.back_mut() {
-        Some(Chunk::Run(run))
-            if frames.len() <= limits::OUTBOX_COPIED_FRAME && run.len() < limits::OUTBOX_RUN =>
-        {
-            run.extend_from_slice(frames);
-        }
-        Some(Chunk::Shared(last))
-            if last.len() <= limits::OUTBOX_COPIED_FRAME
-                && frames.len() <= limits::OUTBOX_COPIED_FRAME
-                && !(only && written > 0) =>
-        {
-            let mut run = Vec::with_capacity((last.len() + frames.len()) * 2);
-            run.extend_from_slice(last);
-            run.extend_from_slice(frames);
-            chunks.pop_back();
-            chunks.push_back(Chunk::Run(run));
-        }
-        _ => chunks.push_back(Chunk::Shared(frames.clone())),
-    }
-}
-
-fn write_chunks(stream: &mut impl Write, chunks: &VecDeque<Chunk>, written: usize) -> io::Result<usize> {
-    let first = chunks.front().and_then(|chunk| chunk.as_slice().get(written..)).unwrap_or_default();
-    if chunks.len() == 1 {
-        return stream.write(first);
-    }
-    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    let sources = std::iter::once(first).chain(chunks.iter().skip(1).map(Chunk::as_slice));
-    let mut used = 0;
-    for (slot, source) in slices.iter_mut().zip(sources) {
-        *slot = IoSlice::new(source);
-        used += 1;
-    }
-    stream.write_vectored(slices.get(..used).unwrap_or_default())
-}
-
-fn drop_written(chunks: &mut VecDeque<Chunk>, written: &mut usize) {
-    while let Some(first) = chunks.front() {
-        let length = first.as_slice().len();
-        if *written < length {
+            self.blocked = false;
             return;
         }
-        *written -= length;
-        chunks.pop_front();
+        let mut bytes = 0;
+        while let Some(first) = self.entries.front()
+            && (bytes == 0 || bytes + first.size() <= most_bytes)
+        {
+            bytes += first.size();
+            if let Some(entry) = self.pop_front() {
+                add_messages(entry, messages);
+            }
+        }
+        self.fetched();
     }
+
+    fn fetched(&mut self) {
+        self.blocked = !self.entries.is_empty();
+        if !self.blocked {
+            drop(self.take_all());
+        }
+    }
+}
+
+fn write_parts(entry: &Entry, writer: &mut PayloadWriter<'_>) {
+    if let Entry::Control(text) = entry {
+        writer.push_text(std::str::from_utf8(text).unwrap_or_default());
+    }
+    for part in entry.packet().into_iter().flat_map(Encoded::parts) {
+        match part {
+            Part::Text(text) => writer.push_text(std::str::from_utf8(&text).unwrap_or_default()),
+            Part::Binary(data) => writer.push_binary(&data),
+        }
+    }
+}
+
+fn add_messages(entry: Entry, messages: &mut Vec<Part>) {
+    match entry {
+        Entry::Control(text) => messages.push(Part::Text(text)),
+        Entry::One(packet, _) => messages.extend(packet.parts()),
+        Entry::Newest(newest, _) => messages.extend(newest.packet.parts()),
+        // These are for a kernel.
+        Entry::Gap | Entry::Run(..) => {}
+    }
+}
+
+fn framed(opcode: OpCode, payload: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(payload.len() + frame::MAX_SERVER_HEADER);
+    frame::encode_frame(&mut bytes, opcode, payload, None);
+    bytes.into()
 }

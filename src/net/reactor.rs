@@ -5,16 +5,17 @@
 //! admission, polling, sessions, sockets.
 
 use super::admission::ParkedRequest;
+use super::adopting::AdoptedName;
 use super::command::Command;
 use super::connection::Connection;
 use super::event::Batch;
-use super::flush::Excess;
 use super::keys::{
     ConnectionKey, ConnectionName, LinkName, RequestName, SessionKey, SessionName, SocketKey, SocketName,
 };
 use super::link::Link;
 use super::listener::Listener;
 use super::log::Seldom;
+use super::marks::{Excess, Losses};
 use super::options::Options;
 use super::session::SessionEntry;
 use super::shards::Shards;
@@ -23,6 +24,7 @@ use super::socket::SocketEntry;
 use super::stats::Stats;
 use super::sweep::Sweep;
 use super::timers::Timers;
+use super::worth::Worth;
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
 use mio::{Events, Poll, Registry, Token, Waker};
@@ -60,6 +62,8 @@ pub struct Reactor {
     pub(super) listeners: Vec<Listener>,
     pub(super) accepting: bool,
     pub(super) connections: Slots<ConnectionName, Connection>,
+    /// Those of them that another server gave us.
+    pub(super) adopted: HashMap<ConnectionKey, AdoptedName>,
     pub(super) links: Slots<LinkName, Link>,
     pub(super) sessions: Slots<SessionName, SessionEntry>,
     pub(super) sockets: Slots<SocketName, SocketEntry>,
@@ -83,6 +87,9 @@ pub struct Reactor {
     pub(super) ready: VecDeque<ConnectionKey>,
     pub(super) dirty: Vec<SessionKey>,
     pub(super) excesses: Vec<Excess>,
+    pub(super) losses: Losses,
+    /// Room for what is joined as it is written.
+    pub(super) joined: Vec<u8>,
     pub(super) sweep: Sweep,
 }
 
@@ -111,6 +118,7 @@ impl Reactor {
             listeners: Vec::new(),
             accepting: false,
             connections: Slots::tagged(number),
+            adopted: HashMap::new(),
             links: Slots::tagged(number),
             sessions: Slots::tagged(number),
             sockets: Slots::tagged(number),
@@ -130,6 +138,8 @@ impl Reactor {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             excesses: Vec::new(),
+            losses: Losses::default(),
+            joined: Vec::new(),
             sweep: Sweep::default(),
         })
     }
@@ -171,14 +181,14 @@ impl Reactor {
             self.push_broadcasts();
         }
         match command {
-            Command::Send { socket, packet, volatile } => {
-                self.send(socket, &packet, volatile);
+            Command::Send { socket, packet, worth } => {
+                self.send(socket, packet, worth);
             }
-            Command::Broadcast { sockets, packet, volatile } => {
-                self.broadcast(sockets, packet, volatile);
+            Command::Broadcast { sockets, packet, worth } => {
+                self.broadcast(sockets, packet, worth);
             }
-            Command::Accept { socket, packet } => self.accept_socket(socket, &packet),
-            Command::Refuse { socket, packet } => self.refuse_socket(socket, &packet),
+            Command::Accept { socket, packet } => self.accept_socket(socket, packet),
+            Command::Refuse { socket, packet } => self.refuse_socket(socket, packet),
             Command::Disconnect { socket, close } => self.disconnect_socket(socket, close, now),
             Command::Violation { socket, message } => {
                 if let Some(session) = self.sockets.get(socket).map(|entry| entry.session) {
@@ -186,23 +196,19 @@ impl Reactor {
                 }
             }
             Command::WatchDrain { socket } => self.watch_drain(socket),
+            Command::SetMarks { socket, marks } => self.set_marks(socket, marks, now),
             Command::Pause { socket, paused } => self.pause_socket(socket, paused, now),
             Command::Allow { request, refusal } => self.allow(request, refusal, now),
             Command::RawSend { session, packet } => {
-                self.queue(session, &packet, false);
+                self.queue(session, packet, Worth::KEPT);
             }
             Command::RawClose { session } => self.close_session(session, now),
             Command::Adopt(arrival) => self.adopt(*arrival, now),
+            Command::TakeOver(adoption) => self.take_over(*adoption, now),
             Command::CloseListeners => self.close_listeners(),
             Command::Shutdown => self.shutdown(now),
             Command::Abort => self.abort(now),
         }
-    }
-
-    /// Whether a socket's outbox is at the high-water mark.
-    pub fn is_full(&self, socket: SocketKey) -> bool {
-        let session = self.sockets.get(socket).and_then(|entry| self.sessions.get(entry.session));
-        session.is_some_and(|entry| entry.outbox.refused() >= self.options.marks.high_water)
     }
 
     /// Does something to a session if it is still there.
@@ -259,6 +265,14 @@ impl Reactor {
         entries.push(("connections", self.connections.len() as u64));
         entries.push(("sessions", self.sessions.len() as u64));
         entries.push(("sockets", self.sockets.len() as u64));
+        let (mut bytes, mut packets, mut slow) = (0, 0, 0);
+        for outbox in self.sessions.keys().into_iter().filter_map(|key| Some(&self.sessions.get(key)?.outbox))
+        {
+            bytes += outbox.pending() as u64;
+            packets += u64::from(outbox.count());
+            slow += u64::from(outbox.is_slow());
+        }
+        entries.extend([("outbox_bytes", bytes), ("outbox_packets", packets), ("slow_sessions", slow)]);
         entries
     }
 

@@ -79,6 +79,8 @@ pub struct SessionEntry {
     pub watched: bool,
     /// In the list of those whose outbox is over the limit.
     pub over_limit: bool,
+    /// Its outbox lost something that the layer above was not told of.
+    pub lost: bool,
     /// How often a timeout was put off because something may be unread.
     pub put_off: u8,
     /// What it sends is not read until its handlers catch up.
@@ -142,7 +144,7 @@ impl Reactor {
         match entry.engine.handle_packet(from, packet, &self.options.session, now) {
             Incoming::Nothing | Incoming::Opened(_) => {}
             Incoming::Text(text) => self.handle_message(key, text, now),
-            Incoming::Binary(data) => self.handle_attachment(key, data, now),
+            Incoming::Binary(data) => self.handle_binary(key, data, now),
         }
     }
 
@@ -255,8 +257,10 @@ impl Reactor {
     }
 
     fn session_closed(&mut self, key: SessionKey, reason: CloseReason, now: Instant) {
+        self.tell_loss(key);
         let Some(entry) = self.sessions.remove(key) else { return };
         self.stats.sessions_closed += 1;
+        self.stats.unsent += u64::from(entry.outbox.count());
         self.sids.remove(&entry.sid);
         self.shards.closed(&entry.sid);
         let details = reason.details().map(String::into_boxed_str);

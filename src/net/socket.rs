@@ -6,13 +6,14 @@ use super::log::LogKind;
 use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, SessionEntry};
 use super::trace::Flow;
+use super::worth::{Class, Worth};
 use crate::proto::engine::CloseReason;
 use crate::proto::limits;
 use crate::proto::sid::Sid;
+use crate::proto::socket::Data;
 use crate::proto::socket::connection::{Incoming, ProtocolError};
 use crate::proto::socket::encoded::Encoded;
 use crate::proto::socket::packet::PacketKind;
-use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +28,7 @@ pub struct SocketEntry {
     /// Its public id.
     pub sid: Sid,
     /// Until it is admitted: what was sent to it, as nothing leaves before the CONNECT reply.
-    pub parked: Option<Vec<Encoded>>,
+    pub parked: Option<Vec<(Encoded, Worth)>>,
     /// Its handlers are behind.
     pub paused: bool,
 }
@@ -48,11 +49,12 @@ impl Reactor {
     }
 
     /// A binary message of a session.
-    pub(super) fn handle_attachment(&mut self, key: SessionKey, data: Cow<'_, [u8]>, now: Instant) {
+    pub(super) fn handle_binary(&mut self, key: SessionKey, data: Cow<'_, [u8]>, now: Instant) {
         if self.options.raw_messages {
             self.raw_message(key, &data, true);
             return;
         }
+        self.trace_binary_packet(key, Flow::In, &data);
         let Some(entry) = self.sessions.get_mut(key) else { return };
         match entry.sockets.handle_binary(data, &self.options.connection) {
             Ok(incoming) => self.handle_incoming(key, incoming),
@@ -67,7 +69,7 @@ impl Reactor {
 
     fn handle_incoming(&mut self, key: SessionKey, incoming: Incoming<'_, SocketKey>) {
         match incoming {
-            Incoming::Connect { namespace, auth } => self.handle_connect(key, namespace, auth),
+            Incoming::Connect { namespace, auth } => self.handle_connect(key, &namespace, auth.as_ref()),
             Incoming::Event { socket, id, data, attachments } => {
                 self.stats.packets_in += 1;
                 let data = self.batch.store(data.as_bytes());
@@ -86,7 +88,7 @@ impl Reactor {
         }
     }
 
-    fn handle_connect(&mut self, session: SessionKey, namespace: &str, auth: Option<&str>) {
+    fn handle_connect(&mut self, session: SessionKey, namespace: &str, auth: Option<&Data<'_>>) {
         let Some(sid) = new_sid() else { return };
         let namespace = self.names.get(namespace).cloned().unwrap_or_else(|| Arc::from(namespace));
         let socket = self.sockets.insert(SocketEntry {
@@ -147,15 +149,15 @@ impl Reactor {
     }
 
     /// Admits a socket: the reply leaves first, then what waited behind it.
-    pub(super) fn accept_socket(&mut self, socket: SocketKey, packet: &Encoded) {
+    pub(super) fn accept_socket(&mut self, socket: SocketKey, packet: Encoded) {
         let Some(entry) = self.sockets.get_mut(socket) else { return };
         let (session, parked) = (entry.session, entry.parked.take());
         let namespace = Arc::clone(&entry.namespace);
         self.keep_name(namespace);
         self.with_session(session, |entry| entry.sockets.joined(socket));
-        self.queue(session, packet, false);
-        for packet in parked.unwrap_or_default() {
-            self.queue(session, &packet, false);
+        self.queue(session, packet, Worth::KEPT);
+        for (packet, worth) in parked.unwrap_or_default() {
+            self.queue(session, packet, worth);
         }
         self.arm_session(session);
     }
@@ -171,82 +173,55 @@ impl Reactor {
     }
 
     /// Refuses a socket.
-    pub(super) fn refuse_socket(&mut self, socket: SocketKey, packet: &Encoded) {
+    pub(super) fn refuse_socket(&mut self, socket: SocketKey, packet: Encoded) {
         let Some(entry) = self.sockets.remove(socket) else { return };
         self.with_session(entry.session, |session| session.sockets.left(socket));
-        self.queue(entry.session, packet, false);
+        self.queue(entry.session, packet, Worth::KEPT);
     }
 
     /// Sends to one socket. True when its outbox is at the high-water mark.
-    pub fn send(&mut self, socket: SocketKey, packet: &Encoded, volatile: bool) -> bool {
+    pub fn send(&mut self, socket: SocketKey, packet: Encoded, worth: Worth) -> bool {
         self.push_broadcasts();
-        let session = self.session_for(socket, std::slice::from_ref(packet), volatile);
-        session.is_some_and(|session| self.queue(session, packet, volatile))
-    }
-
-    /// The session that packets to a socket go over now; None when they are parked or come too late.
-    pub(super) fn session_for(
-        &mut self,
-        socket: SocketKey,
-        packets: &[Encoded],
-        volatile: bool,
-    ) -> Option<SessionKey> {
         let Some(entry) = self.sockets.get_mut(socket) else {
-            self.stats.late_dropped += packets.len() as u64;
-            return None;
-        };
-        if let Some(parked) = &mut entry.parked {
-            if !volatile {
-                parked.extend_from_slice(packets);
-            }
-            return None;
-        }
-        Some(entry.session)
-    }
-
-    /// Puts packets into a session's outbox, with their frames; says whether they are there.
-    pub(super) fn push(
-        &mut self,
-        key: SessionKey,
-        packets: &[Encoded],
-        frames: &[Bytes],
-        volatile: bool,
-    ) -> bool {
-        let Some(entry) = self.sessions.get_mut(key) else { return false };
-        if volatile && !entry.is_ready() {
-            self.stats.volatile_dropped += packets.len() as u64;
+            self.stats.late_dropped += 1;
             return false;
+        };
+        match &mut entry.parked {
+            Some(parked) if worth.class != Class::Volatile => parked.push((packet, worth)),
+            Some(_) => {}
+            None => {
+                let session = entry.session;
+                return self.queue(session, packet, worth);
+            }
         }
-        entry.outbox.push_all(packets, frames);
-        self.count_out(key, packets);
-        true
-    }
-
-    /// Packets are on their way.
-    pub(super) fn count_out(&mut self, key: SessionKey, packets: &[Encoded]) {
-        self.stats.packets_out += packets.len() as u64;
-        for packet in packets {
-            self.trace_packet_out(key, packet);
-        }
+        false
     }
 
     /// Puts a packet into a session's outbox. True when that is at the high-water mark.
-    pub(super) fn queue(&mut self, key: SessionKey, packet: &Encoded, volatile: bool) -> bool {
-        let (packets, frames) = (std::slice::from_ref(packet), std::slice::from_ref(packet.websocket()));
-        if !self.push(key, packets, frames, volatile) {
+    pub(super) fn queue(&mut self, key: SessionKey, packet: Encoded, worth: Worth) -> bool {
+        let traced = self.is_tracing().then(|| packet.clone());
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        if worth.class == Class::Volatile && !entry.is_ready() {
+            self.stats.volatile_dropped += 1;
             return false;
+        }
+        self.stats.packets_out += 1;
+        self.stats.conflated += entry.outbox.push(packet, worth);
+        if let Some(packet) = traced {
+            self.trace_packet_out(key, &packet);
         }
         self.mark_dirty(key);
         let Some(entry) = self.sessions.get(key) else { return false };
         let outbox = &entry.outbox;
-        if outbox.pending() >= limits::OUTBOX_EAGER_WRITE
+        if outbox.is_behind() {
+            self.shed(key, self.now);
+        } else if outbox.pending() >= limits::OUTBOX_EAGER_WRITE
             && !outbox.is_blocked()
             && matches!(entry.carrier, Carrier::WebSocket(Wire::Stream(_)))
         {
             self.flush_session(key, self.now);
         }
-        let high_water = self.options.marks.high_water;
-        self.sessions.get(key).is_some_and(|entry| entry.outbox.refused() >= high_water)
+        self.is_session_full(key)
     }
 
     /// Takes a socket out of its namespace, with its connection if `close`.
@@ -259,9 +234,9 @@ impl Reactor {
         };
         for socket in leaving {
             let Some(entry) = self.sockets.get(socket) else { continue };
-            let packet = Encoded::empty(PacketKind::Disconnect, &entry.namespace);
+            let packet = Encoded::empty(self.options.parser, PacketKind::Disconnect, &entry.namespace);
             self.with_session(session, |entry| entry.sockets.left(socket));
-            self.queue(session, &packet, false);
+            self.queue(session, packet, Worth::KEPT);
             self.socket_closed(socket, "server namespace disconnect", None);
         }
         if close {

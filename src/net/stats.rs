@@ -18,6 +18,8 @@ macro_rules! counters {
 counters! {
     /// Connections accepted by our listeners.
     connections_accepted,
+    /// Connections that other servers accepted and gave to us.
+    connections_adopted,
     /// Engine.IO sessions opened.
     sessions_opened,
     /// Engine.IO sessions that ended.
@@ -38,6 +40,14 @@ counters! {
     volatile_dropped,
     /// Packets for sockets that were gone.
     late_dropped,
+    /// Packets dropped by the policy of an outbox that was over its limit.
+    policy_dropped,
+    /// Events that a newer one of their subject replaced before they left.
+    conflated,
+    /// Packets that waited in the outboxes of sessions that ended.
+    unsent,
+    /// Times that an outbox came to its high-water mark.
+    high_water_reached,
     /// Sessions closed because their outbox was over its limit.
     outbox_overflows,
     /// Sessions closed for a breach of the protocol.

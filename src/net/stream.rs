@@ -1,7 +1,9 @@
-//! One accepted byte stream, whatever its family.
+//! One accepted byte stream, whatever its family and whoever accepted it.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -22,6 +24,28 @@ macro_rules! each {
 }
 
 impl Stream {
+    /// A connected socket that somebody else accepted.
+    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        let domain = socket.local_addr()?.domain();
+        if socket.r#type()? != Type::STREAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no stream socket"));
+        }
+        match domain {
+            Domain::UNIX => {
+                socket.set_nonblocking(true)?;
+                Ok(Self::Unix(mio::net::UnixStream::from_std(socket.into())))
+            }
+            Domain::IPV4 | Domain::IPV6 => {
+                socket.set_nonblocking(true)?;
+                // As with those of our listeners.
+                let _ = socket.set_tcp_nodelay(true);
+                Ok(Self::Tcp(mio::net::TcpStream::from_std(socket.into())))
+            }
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "neither a TCP nor a Unix socket")),
+        }
+    }
+
     /// What the poller watches.
     pub fn source(&mut self) -> &mut dyn mio::event::Source {
         each!(self, stream => stream)

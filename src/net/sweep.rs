@@ -4,8 +4,11 @@
 //! them share, and leaves in one write each when the round comes to them again. Between two slices the
 //! reactor reads, and handlers run and are answered. See design section 3, "broadcast".
 
+use super::entry::Entry;
 use super::keys::{SessionKey, SocketKey};
+use super::outbox::Outbox;
 use super::reactor::Reactor;
+use super::worth::{Class, Worth};
 use crate::proto::limits;
 use crate::proto::socket::encoded::Encoded;
 use bytes::{Bytes, BytesMut};
@@ -16,34 +19,71 @@ use std::time::Instant;
 #[derive(Debug)]
 struct Volley {
     sockets: Vec<SocketKey>,
-    packets: Vec<Encoded>,
-    volatile: bool,
+    class: Class,
+    packets: Outbox,
+    /// None of them is the newest of a subject.
+    plain: bool,
+    /// How many of them newer ones have replaced.
+    replaced: u64,
 }
 
 impl Volley {
-    /// The frames of all packets: small ones in runs, large ones as they are.
-    fn frames(&self) -> Vec<Bytes> {
-        if let [packet] = self.packets.as_slice() {
-            return vec![packet.websocket().clone()];
-        }
-        let mut frames = Vec::new();
-        let mut run = BytesMut::new();
-        for packet in &self.packets {
-            let frame = packet.websocket();
-            let is_large = frame.len() > limits::OUTBOX_COPIED_FRAME;
-            if !run.is_empty() && (is_large || run.len() + frame.len() > limits::OUTBOX_RUN) {
-                frames.push(run.split().freeze());
+    fn new(sockets: Vec<SocketKey>, class: Class) -> Self {
+        Self { sockets, class, packets: Outbox::packets(), plain: true, replaced: 0 }
+    }
+
+    /// What outboxes of frames get: runs of small packets, large ones as they are, and those alone that a
+    /// newer one may replace.
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut run: Vec<&Encoded> = Vec::new();
+        let mut size = 0;
+        for entry in self.packets.whole_entries() {
+            let joins = match entry {
+                Entry::One(packet, _) if packet.size() <= limits::OUTBOX_COPIED_FRAME => Some(packet),
+                _ => None,
+            };
+            if joins.is_none() || size + entry.size() > limits::OUTBOX_RUN {
+                entries.extend(join(&run, self.class));
+                run.clear();
+                size = 0;
             }
-            if is_large {
-                frames.push(frame.clone());
-            } else {
-                run.extend_from_slice(frame);
+            match joins {
+                Some(packet) => {
+                    size += packet.size();
+                    run.push(packet);
+                }
+                None => entries.push(entry.clone()),
             }
         }
-        if !run.is_empty() {
-            frames.push(run.freeze());
+        entries.extend(join(&run, self.class));
+        entries
+    }
+}
+
+/// Packets as one entry, whose frames all recipients share.
+fn join(packets: &[&Encoded], class: Class) -> Option<Entry> {
+    match packets {
+        [] => None,
+        [packet] => Some(Entry::One((*packet).clone(), class)),
+        _ => {
+            let mut frames = BytesMut::with_capacity(packets.iter().map(|packet| packet.size()).sum());
+            let mut ends = Vec::with_capacity(packets.len());
+            for packet in packets {
+                frames.extend_from_slice(packet.websocket());
+                ends.push(u32::try_from(frames.len()).unwrap_or(u32::MAX));
+            }
+            Some(Entry::run(frames.freeze(), ends, class))
         }
-        frames
+    }
+}
+
+/// All frames in one piece, where that is not too large.
+fn whole(entries: &[Entry]) -> Option<Bytes> {
+    match entries {
+        [entry] => Some(entry.to_bytes()),
+        _ if entries.iter().map(Entry::size).sum::<usize>() > limits::OUTBOX_RUN => None,
+        _ => Some(entries.iter().map(Entry::bytes).collect::<Vec<_>>().concat().into()),
     }
 }
 
@@ -51,14 +91,19 @@ impl Volley {
 #[derive(Debug)]
 struct Course {
     volley: Volley,
-    frames: Vec<Bytes>,
+    entries: Vec<Entry>,
+    whole: Option<Bytes>,
+    /// Packets, those included that newer ones have replaced.
+    count: u64,
     /// The next recipient.
     next: usize,
 }
 
 impl Course {
     fn new(volley: Volley) -> Self {
-        Self { frames: volley.frames(), volley, next: 0 }
+        let entries = volley.entries();
+        let count = u64::from(volley.packets.count()) + volley.replaced;
+        Self { whole: whole(&entries), entries, count, volley, next: 0 }
     }
 
     fn next(&mut self) -> Option<SocketKey> {
@@ -91,15 +136,17 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    fn gather(&mut self, sockets: Vec<SocketKey>, packet: Encoded, volatile: bool) {
+    fn gather(&mut self, sockets: Vec<SocketKey>, packet: Encoded, worth: Worth) {
         self.packets += 1;
         self.bytes += packet.size();
-        match self.gathered.last_mut() {
-            Some(last) if last.volatile == volatile && last.sockets == sockets => last.packets.push(packet),
-            _ => {
-                self.recipients += sockets.len();
-                self.gathered.push(Volley { sockets, packets: vec![packet], volatile });
-            }
+        let joins = |last: &Volley| last.class == worth.class && last.sockets == sockets;
+        if !self.gathered.last().is_some_and(joins) {
+            self.recipients += sockets.len();
+            self.gathered.push(Volley::new(sockets, worth.class));
+        }
+        if let Some(last) = self.gathered.last_mut() {
+            last.plain &= worth.subject.is_none();
+            last.replaced += last.packets.push(packet, worth);
         }
     }
 
@@ -126,11 +173,11 @@ impl Sweep {
 
 impl Reactor {
     /// Sends one packet to many sockets. True when who emits more should wait for the round under way.
-    pub fn broadcast(&mut self, sockets: Vec<SocketKey>, packet: Encoded, volatile: bool) -> bool {
+    pub fn broadcast(&mut self, sockets: Vec<SocketKey>, packet: Encoded, worth: Worth) -> bool {
         if sockets.is_empty() {
             return self.sweep.is_full();
         }
-        self.sweep.gather(sockets, packet, volatile);
+        self.sweep.gather(sockets, packet, worth);
         if self.sweep.recipients > limits::SWEEP_RECIPIENTS {
             self.push_broadcasts();
         }
@@ -149,12 +196,40 @@ impl Reactor {
     }
 
     fn push_course(&mut self, socket: SocketKey, course: &Course) {
-        let Volley { packets, volatile, .. } = &course.volley;
-        let session = self.session_for(socket, packets, *volatile);
-        if let Some(session) = session
-            && self.push(session, packets, &course.frames, *volatile)
-        {
-            self.mark_swept(session);
+        let volley = &course.volley;
+        let is_volatile = volley.class == Class::Volatile;
+        let Some(entry) = self.sockets.get_mut(socket) else {
+            self.stats.late_dropped += course.count;
+            return;
+        };
+        if let Some(parked) = &mut entry.parked {
+            if !is_volatile {
+                parked.extend(volley.packets.whole_entries().filter_map(Entry::to_packet));
+            }
+            return;
+        }
+        let session = entry.session;
+        let Some(entry) = self.sessions.get_mut(session) else { return };
+        if is_volatile && !entry.is_ready() {
+            self.stats.volatile_dropped += course.count;
+            return;
+        }
+        self.stats.conflated += entry.outbox.push_all(&volley.packets, &course.entries, volley.plain);
+        if entry.outbox.is_behind() {
+            self.shed(session, self.now);
+        }
+        self.count_course(session, course);
+        self.mark_swept(session);
+    }
+
+    /// A volley is on its way to one of its recipients.
+    fn count_course(&mut self, session: SessionKey, course: &Course) {
+        self.stats.packets_out += course.count;
+        self.stats.conflated += course.volley.replaced;
+        if self.is_tracing() {
+            for packet in course.volley.packets.whole_entries().filter_map(Entry::packet) {
+                self.trace_packet_out(session, packet);
+            }
         }
     }
 
@@ -217,10 +292,10 @@ impl Reactor {
         let Some(socket) = course.next() else { return false };
         let entry = self.sockets.get(socket).filter(|entry| entry.parked.is_none());
         let session = entry.map(|entry| entry.session);
-        if let (Some(session), [frames]) = (session, course.frames.as_slice())
-            && self.write_through(session, frames, now)
+        if let (Some(session), Some(whole)) = (session, &course.whole)
+            && self.write_through(session, &course.entries, whole, now)
         {
-            self.count_out(session, &course.volley.packets);
+            self.count_course(session, course);
         } else {
             self.push_course(socket, course);
         }
@@ -237,14 +312,20 @@ mod tests {
         Encoded::from_text(PacketKind::Event, "/", None, &format!("[\"{}\"]", "x".repeat(size)))
     }
 
+    fn volley(packets: &[(Encoded, Worth)]) -> Volley {
+        let mut volley = Volley::new(Vec::new(), Class::Event);
+        volley.replaced =
+            packets.iter().map(|(packet, worth)| volley.packets.push(packet.clone(), worth.clone())).sum();
+        volley
+    }
+
     fn lengths(sizes: &[usize]) -> Vec<usize> {
-        let packets = sizes.iter().map(|&size| packet(size)).collect();
-        let volley = Volley { sockets: Vec::new(), packets, volatile: false };
-        let frames = volley.frames();
-        let joined: Vec<u8> = frames.concat();
-        let apart: Vec<u8> = volley.packets.iter().flat_map(|packet| packet.websocket().to_vec()).collect();
+        let packets: Vec<_> = sizes.iter().map(|&size| (packet(size), Worth::EVENT)).collect();
+        let entries = volley(&packets).entries();
+        let joined: Vec<u8> = entries.iter().flat_map(|entry| entry.bytes().to_vec()).collect();
+        let apart: Vec<u8> = packets.iter().flat_map(|(packet, _)| packet.websocket().to_vec()).collect();
         assert_eq!(joined, apart);
-        frames.iter().map(Bytes::len).collect()
+        entries.iter().map(Entry::size).collect()
     }
 
     #[test]
@@ -254,7 +335,21 @@ mod tests {
         let runs = lengths(&[1000; 100]);
         assert_eq!((runs.len(), runs.iter().all(|&length| length <= limits::OUTBOX_RUN)), (2, true));
         let lone = packet(10);
-        let volley = Volley { sockets: Vec::new(), packets: vec![lone.clone()], volatile: false };
-        assert_eq!(volley.frames()[0].as_ptr(), lone.websocket().as_ptr(), "nothing to join, nothing copied");
+        let course = Course::new(volley(&[(lone.clone(), Worth::EVENT)]));
+        let whole = course.whole.unwrap();
+        assert_eq!(whole.as_ptr(), lone.websocket().as_ptr(), "nothing to join, nothing copied");
+    }
+
+    #[test]
+    fn the_newest_of_a_subject_stays_alone_and_goes_with_the_others() {
+        let [a, b] = ["a", "b"].map(|key| Worth::latest("/", key));
+        let packets =
+            [(1, Worth::EVENT), (2, a.clone()), (3, b), (4, Worth::EVENT), (5, Worth::EVENT), (6, a)];
+        let packets = packets.map(|(size, worth)| (packet(size), worth));
+        let course = Course::new(volley(&packets));
+        let sizes: Vec<usize> = course.entries.iter().map(Entry::size).collect();
+        assert_eq!((sizes, course.count, course.volley.replaced), (vec![9, 11, 12 + 13, 14], 6, 1));
+        let kept = [0, 2, 3, 4, 5].map(|index: usize| packets[index].0.websocket().to_vec());
+        assert_eq!(course.whole.unwrap(), kept.concat());
     }
 }

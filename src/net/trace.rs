@@ -5,6 +5,7 @@ use super::keys::SessionKey;
 use super::reactor::Reactor;
 use crate::proto::engine::Packet;
 use crate::proto::socket::encoded::{Encoded, Part};
+use crate::proto::socket::{Parser, shown};
 
 /// Longer texts are cut in a trace.
 const LONGEST: usize = 400;
@@ -67,9 +68,21 @@ impl Reactor {
         }
     }
 
+    /// Whether anybody asked for a trace.
+    pub(super) fn is_tracing(&self) -> bool {
+        self.options.trace_engine || self.options.trace_socket
+    }
+
+    /// A Socket.IO packet that is a binary message, in the notation of those that are texts.
+    pub(super) fn trace_binary_packet(&mut self, key: SessionKey, flow: Flow, message: &[u8]) {
+        if self.options.trace_socket && self.options.parser == Parser::Msgpack {
+            self.trace(TraceLayer::Socket, key, flow, &shown::packet(message));
+        }
+    }
+
     /// A packet that goes into an outbox.
     pub(super) fn trace_packet_out(&mut self, key: SessionKey, packet: &Encoded) {
-        if !self.options.trace_engine && !self.options.trace_socket {
+        if !self.is_tracing() {
             return;
         }
         for part in packet.parts() {
@@ -79,7 +92,10 @@ impl Reactor {
                     self.trace_engine(key, Flow::Out, &text);
                     self.trace_socket(key, Flow::Out, text.get(1..).unwrap_or_default());
                 }
-                Part::Binary(data) => self.trace_binary(key, Flow::Out, data.len()),
+                Part::Binary(data) => {
+                    self.trace_binary(key, Flow::Out, data.len());
+                    self.trace_binary_packet(key, Flow::Out, &data);
+                }
             }
         }
     }

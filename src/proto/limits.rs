@@ -27,7 +27,7 @@ pub const SHUTDOWN_LINGER: Duration = Duration::from_secs(1);
 
 /// Packets in one polling payload: far above what a client queues between two polls.
 pub const MAX_PAYLOAD_PACKETS: usize = 10_000;
-/// What python-engineio's clients take in one answer to a poll (`Payload.max_decode_packets`).
+/// What python-engineio takes in one payload, as a client and as a server (`Payload.max_decode_packets`).
 pub const PYTHON_PAYLOAD_PACKETS: usize = 16;
 /// Attachments of one packet (JS parser 4.2.6 and later, `maxAttachments`).
 pub const MAX_ATTACHMENTS: usize = 10;
@@ -83,6 +83,16 @@ pub const OUTBOX_LIMIT: usize = 8 * 1024 * 1024;
 /// An outbox above the limit that has not shrunk for so long is a slow reader's: a reader in another
 /// process needs its share of the machine before it can take anything.
 pub const OUTBOX_GRACE: Duration = Duration::from_secs(1);
+/// No more packets may wait in an outbox than its limit has so many bytes for: their places take memory too.
+pub const OUTBOX_PLACE: usize = 64;
+/// Entries of an outbox that are looked through for the event that a newer one replaces; beyond, an index
+/// is kept, count.
+pub const OUTBOX_SCAN: usize = 32;
+/// How often a socket's losses are told at most.
+pub const LOSSES_TOLD: Duration = Duration::from_secs(1);
+/// What the carrier of a websocket that is not ours takes at a time, bytes: what it has taken cannot be
+/// dropped or replaced any more.
+pub const LINK_LOT: usize = 64 * 1024;
 /// Frames up to this size are copied behind each other; larger ones are shared.
 pub const OUTBOX_COPIED_FRAME: usize = 4 * 1024;
 /// A run of copied frames grows up to this size before the next one begins.
@@ -124,3 +134,52 @@ pub const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 pub const MAX_PARKED_EVENTS: usize = 100;
 /// Events parked while the `connection` handler runs, bytes.
 pub const MAX_PARKED_BYTES: usize = 1024 * 1024;
+
+/// A client's first wait before it connects again (JS `reconnectionDelay`).
+pub const RECONNECTION_DELAY: Duration = Duration::from_secs(1);
+/// Its later ones grow up to this (JS `reconnectionDelayMax`).
+pub const RECONNECTION_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Events that a client's socket keeps while it cannot send them, count: JavaScript has no limit.
+pub const MAX_BUFFERED_PACKETS: usize = 10_000;
+/// The same, bytes.
+pub const MAX_BUFFERED_BYTES: usize = 16 * 1024 * 1024;
+/// Of what it kept, a client hands so much to a connection at a time, bytes: what is not on its way when the
+/// connection is lost is still kept.
+pub const CLIENT_SEND_AHEAD: usize = 256 * 1024;
+/// Largest message and polling body that a client takes from its server, bytes (JS `ws`: `maxPayload` of a
+/// client; a server's own limit is for what it receives).
+pub const MAX_SERVER_MESSAGE: usize = 100 * 1024 * 1024;
+/// Packets in one polling body from the server: what a busy room says between two polls, and not all that
+/// `MAX_SERVER_MESSAGE` has room for.
+pub const MAX_SERVER_PACKETS: usize = 100_000;
+/// Largest head of a response, bytes (Node's `maxHeaderSize`).
+pub const MAX_RESPONSE_HEAD: usize = 16 * 1024;
+/// Header fields of one response.
+pub const MAX_RESPONSE_HEADERS: usize = 100;
+/// Interim responses (`100 Continue`, `103 Early Hints`) before the real one.
+pub const MAX_INTERIM_RESPONSES: usize = 8;
+/// As much is read of a body that is only shown to people, bytes.
+pub const MAX_ERROR_BODY: usize = 4 * 1024;
+/// As much of it is shown, characters.
+pub const MAX_EXCERPT: usize = 200;
+/// Time for the body of such an answer: what has come by then is shown.
+pub const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+/// A kept-alive connection that ends so soon after a request was written to it, without a word, was closed
+/// before the request came: it is made once more on a fresh one. Later the server may have seen it.
+pub const KEEP_ALIVE_RACE: Duration = Duration::from_secs(2);
+/// A POST, which must not be made twice, is not written to a connection that was idle for so long: Node and
+/// uvicorn close theirs after 5 s.
+pub const KEEP_ALIVE_POST: Duration = Duration::from_secs(3);
+/// How long a client that closes waits for its goodbye to be answered.
+pub const CLIENT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a client's session to open, and for each of its connections (JS `timeout`).
+pub const CLIENT_OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Cookies that a client keeps (RFC 6265, 6.1: at least 50 of one domain).
+pub const MAX_COOKIES: usize = 50;
+/// Largest cookie, name and value together, bytes (RFC 6265, 6.1).
+pub const MAX_COOKIE: usize = 4096;
+/// All cookies of one request together, bytes: more than the heads of most servers have room for.
+pub const MAX_COOKIES_SIZE: usize = 8 * 1024;
+/// Encoded frames that wait for a client's driver, bytes; what is behind them waits as packets, which share
+/// their memory.
+pub const CLIENT_OUTPUT: usize = 64 * 1024;

@@ -14,11 +14,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod client;
 pub mod engine;
 mod grow;
 pub mod http;
 pub mod json;
 pub mod limits;
+pub mod msgpack;
 pub mod peer;
 pub mod sid;
 pub mod socket;

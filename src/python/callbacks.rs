@@ -1,45 +1,15 @@
 //! Calls that somebody waits for: acknowledgements, drained outboxes, the end of all connections.
-//!
-//! They are queued first and made one at a time, so that an exception that ends the turn loses only its own.
 
 use super::engine::Engine;
-use super::state::{Callback, Due};
+use super::half::{Callback, Due, Half, Looped};
 use super::value::{self, PayloadError};
 use crate::net::keys::SocketKey;
+use crate::proto::socket::Data;
 use crate::proto::socket::ack::Outcome;
 use bytes::Bytes;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
 
 impl Engine {
-    /// Only what must end the program leaves a turn; anything else is told and the next call goes on.
-    pub(super) fn contain(&self, py: Python<'_>, done: PyResult<()>) -> PyResult<()> {
-        let Err(error) = done else { return Ok(()) };
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py) {
-            return Err(error);
-        }
-        let events = self.events.bind(py);
-        if events.call_method1(intern!(py, "fault"), (error.value(py),)).is_err() {
-            error.write_unraisable(py, Some(events));
-        }
-        Ok(())
-    }
-
-    /// Makes the calls that are due.
-    pub(super) fn call_due(&self, py: Python<'_>) -> PyResult<()> {
-        loop {
-            let next = self.state().due.pop_front();
-            let done = match next {
-                None => return Ok(()),
-                Some(Due::Ack(callback, failure)) => call_back(py, callback, failure),
-                Some(Due::Call(function)) => function.call0(py).map(drop),
-            };
-            self.contain(py, done)?;
-        }
-    }
-
     /// Has a call made on the thread of the loop: in the turn under way or one that follows at once.
     /// Where no loop drives the engine, it is made here and now.
     pub(super) fn call_soon(slf: &Bound<'_, Self>, due: Due) -> PyResult<()> {
@@ -76,7 +46,7 @@ impl Engine {
         slf: &Bound<'_, Self>,
         socket: SocketKey,
         id: u64,
-        data: &str,
+        data: &Data<'_>,
         attachments: &[Bytes],
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
@@ -102,18 +72,8 @@ impl Engine {
                     }
                     if outcome == Outcome::Complete { state.callbacks.remove(&id) } else { None }
                 };
-                done.map_or(Ok(()), |callback| call_back(py, callback, None))
+                done.map_or(Ok(()), |callback| callback.call(py, None))
             }
-        }
-    }
-}
-
-/// Tells who waited for an acknowledgement how that ended.
-fn call_back(py: Python<'_>, callback: Callback, failure: Option<&str>) -> PyResult<()> {
-    match callback {
-        Callback::One(function) => function.call1(py, (failure, PyTuple::empty(py))).map(drop),
-        Callback::Many(function, answers) => {
-            function.call1(py, (failure, PyList::new(py, answers)?)).map(drop)
         }
     }
 }

@@ -2,16 +2,14 @@
 //! see or hold it. Python's dispatcher says where that is so (`Listener.direct`, `Own.direct`) and takes all
 //! other events; what a handler leaves that is not an answer yet is its business too.
 
-use super::engine::Engine;
+use super::half::Half;
 use super::value;
-use crate::net::keys::SocketKey;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, intern};
 use smallvec::SmallVec;
-use std::sync::Arc;
 use std::time::Instant;
 
 static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -42,11 +40,10 @@ impl Direct {
     }
 }
 
-/// An event on the short way.
-pub(super) struct Straight<'py> {
-    pub(super) socket: SocketKey,
+/// An event on the short way. `S` is whom the half answers.
+pub(super) struct Straight<'py, S> {
+    pub(super) sender: S,
     pub(super) object: Bound<'py, PyAny>,
-    pub(super) namespace: Arc<str>,
     pub(super) name: Bound<'py, PyAny>,
     pub(super) values: Bound<'py, PyTuple>,
     pub(super) ack_id: Option<u64>,
@@ -56,15 +53,18 @@ pub(super) struct Straight<'py> {
 
 /// The listener that an event goes straight to, if there is one.
 ///
-/// `handlers` are those of the namespace; the socket may have its own.
+/// `handlers` are those of the namespace, if it has any; the socket may have its own.
 pub(super) fn find<'py>(
-    handlers: &Bound<'py, PyDict>,
+    handlers: Option<&Bound<'py, PyDict>>,
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyAny>,
     values: &Bound<'py, PyTuple>,
 ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, Direct>)>> {
     let py = object.py();
-    let shared = handlers.get_item(name)?;
+    let shared = match handlers {
+        Some(handlers) => handlers.get_item(name)?,
+        None => None,
+    };
     let own = object.getattr(intern!(py, "_own"))?;
     let found = if own.is_none() {
         shared
@@ -84,43 +84,37 @@ pub(super) fn find<'py>(
     Ok((values.len() >= direct.get().low).then_some((listener, direct)))
 }
 
-impl Engine {
+impl<'py, S> Straight<'py, S> {
     /// Calls the handler and answers with its result.
-    pub(super) fn call_directly(slf: &Bound<'_, Self>, event: &Straight<'_>) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
+    pub(super) fn run<H: Half<Sender = S>>(&self, half: &Bound<'py, H>) -> PyResult<()> {
+        let (this, py) = (half.get(), half.py());
+        let events = this.events().bind(py);
         let began = clock();
-        let done =
-            event.call(this.events.bind(py)).and_then(|result| Self::answer_directly(slf, event, &result));
+        let done = self.call(events).and_then(|result| self.answer(half, &result));
         let took = clock().saturating_duration_since(began);
         if let Err(error) = done {
-            let what = (&event.object, &event.name, &event.listener, &event.values, event.ack_id, error);
-            this.events.call_method1(py, intern!(py, "raised"), what)?;
+            let what = (&self.object, &self.name, &self.listener, &self.values, self.ack_id, error);
+            events.call_method1(intern!(py, "raised"), what)?;
         }
-        if took > this.binding.slow_handler {
-            let what = (&event.listener, &event.name, took.as_secs_f64());
-            this.events.call_method1(py, intern!(py, "slow"), what)?;
+        if took > this.slow_handler() {
+            let what = (&self.listener, &self.name, took.as_secs_f64());
+            events.call_method1(intern!(py, "slow"), what)?;
         }
         Ok(())
     }
 
-    fn answer_directly(
-        slf: &Bound<'_, Self>,
-        event: &Straight<'_>,
-        result: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
+    fn answer<H: Half<Sender = S>>(&self, half: &Bound<'py, H>, result: &Bound<'py, PyAny>) -> PyResult<()> {
         let Some(values) = value::as_answer(result)? else {
-            let what = (&event.object, &event.name, &event.listener, &event.values, event.ack_id, result);
-            return this.events.call_method1(py, intern!(py, "settle"), what).map(drop);
+            let py = half.py();
+            let what = (&self.object, &self.name, &self.listener, &self.values, self.ack_id, result);
+            return half.get().events().call_method1(py, intern!(py, "settle"), what).map(drop);
         };
-        match event.ack_id {
-            Some(ack_id) => Self::answer(slf, event.socket, &event.namespace, ack_id, &values),
+        match self.ack_id {
+            Some(ack_id) => H::answer(half, &self.sender, ack_id, &values),
             None => Ok(()),
         }
     }
-}
 
-impl<'py> Straight<'py> {
     fn call(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, direct) = (self.object.py(), self.direct.get());
         let function = direct.function.bind(py);

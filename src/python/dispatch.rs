@@ -3,15 +3,18 @@
 //! What waits here is looked at again before its call: the handler before it may have disconnected the
 //! socket. `KeyboardInterrupt` and `SystemExit` leave the turn; what was not dispatched yet comes next.
 
+use super::backlog::Queued;
 use super::direct::{self, Straight};
 use super::engine::Engine;
-use super::state::{Known, Queued, Rest};
+use super::half::{Half, Looped};
+use super::state::{Known, Rest};
 use super::value::{self, PayloadError};
 use crate::net::command::Command;
-use crate::net::event::{Batch, Event, Level, TraceLayer};
+use crate::net::event::{Batch, Event, Level, Mark, TraceLayer};
 use crate::net::keys::{RequestKey, SocketKey};
 use crate::net::session::HandshakeInfo;
 use crate::proto::sid::Sid;
+use crate::proto::socket::Data;
 use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -40,7 +43,7 @@ impl<'py> Receiver<'py> {
 /// One packet of a socket, undecoded.
 struct Packet<'a> {
     ack_id: Option<u64>,
-    data: &'a str,
+    data: Data<'a>,
     attachments: &'a [Bytes],
 }
 
@@ -66,17 +69,18 @@ impl Engine {
     fn dispatch(slf: &Bound<'_, Self>, event: Event, batch: &Batch) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let events = this.events.bind(py);
+        let parser = this.encode.parser;
         match event {
             Event::Packet { socket, ack_id, data, attachments } => {
-                let packet = Packet { ack_id, data: batch.text(&data), attachments: &attachments };
+                let packet = Packet { ack_id, data: batch.data(&data, parser), attachments: &attachments };
                 Self::dispatch_packet(slf, socket, &packet)
             }
             Event::Ack { socket, id, data, attachments } => {
-                Self::dispatch_ack(slf, socket, id, batch.text(&data), &attachments)
+                Self::dispatch_ack(slf, socket, id, &batch.data(&data, parser), &attachments)
             }
             Event::Connect { socket, sid, namespace, auth, info } => {
-                let auth = auth.as_ref().map(|auth| batch.text(auth));
-                Self::dispatch_connect(slf, socket, sid, namespace, auth, info)
+                let auth = auth.as_ref().map(|auth| batch.data(auth, parser));
+                Self::dispatch_connect(slf, socket, sid, namespace, auth.as_ref(), info)
             }
             Event::Disconnect { socket, reason, details } => {
                 Self::dispatch_disconnect(slf, socket, reason, details)
@@ -85,7 +89,9 @@ impl Engine {
                 this.state().drained(socket);
                 this.call_due(py)
             }
+            Event::Marked { socket, mark } => Self::dispatch_mark(slf, socket, mark),
             Event::Ready { link } => events.call_method1(intern!(py, "ready"), (link.to_bits(),)).map(drop),
+            Event::Ended { name } => this.dispatch_ended(py, name),
             Event::AllowRequest { request } => this.dispatch_request(py, request),
             Event::Log { level, message } => {
                 let level = if level == Level::Warning { "warning" } else { "debug" };
@@ -114,7 +120,7 @@ impl Engine {
         socket: SocketKey,
         sid: Sid,
         namespace: Arc<str>,
-        auth: Option<&str>,
+        auth: Option<&Data<'_>>,
         info: Arc<HandshakeInfo>,
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
@@ -142,15 +148,15 @@ impl Engine {
             let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else {
                 return Ok(());
             };
-            if known.running < this.binding.max_running_handlers && known.queued.is_empty() {
+            if known.backlog.is_free(this.binding.allowed) {
                 Some(Receiver::new(slf.py(), socket, known))
             } else {
                 let queued = Queued {
                     ack_id: packet.ack_id,
-                    data: packet.data.into(),
+                    data: packet.data.borrowed().into_owned(),
                     attachments: packet.attachments.to_vec(),
                 };
-                if !known.queue(queued, this.binding.max_queued_bytes) {
+                if !known.backlog.push(queued, this.binding.allowed) {
                     return Ok(());
                 }
                 None
@@ -165,16 +171,16 @@ impl Engine {
     fn deliver<'py>(slf: &Bound<'py, Self>, receiver: Receiver<'py>, packet: &Packet<'_>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let Receiver { socket, object, namespace, handlers } = receiver;
-        let (name, values) = match value::read_event(py, packet.data, packet.attachments) {
+        let (name, values) = match value::read_event(py, &packet.data, packet.attachments) {
             Ok(event) => event,
             Err(PayloadError::Sink(error)) => return Err(*error),
             Err(error) => return Self::violate(slf, socket, error.to_string()),
         };
-        if let Some(handlers) = handlers
-            && let Some((listener, direct)) = direct::find(&handlers, &object, &name, &values)?
+        if handlers.is_some()
+            && let Some((listener, direct)) = direct::find(handlers.as_ref(), &object, &name, &values)?
         {
-            let ack_id = packet.ack_id;
-            let event = Straight { socket, object, namespace, name, values, ack_id, listener, direct };
+            let (sender, ack_id) = ((socket, namespace), packet.ack_id);
+            let event = Straight { sender, object, name, values, ack_id, listener, direct };
             return Self::call_directly(slf, &event);
         }
         let size = packet.data.len() + packet.attachments.iter().map(Bytes::len).sum::<usize>();
@@ -186,6 +192,18 @@ impl Engine {
     pub(super) fn violate(slf: &Bound<'_, Self>, socket: SocketKey, message: String) -> PyResult<()> {
         slf.get().mute(socket);
         Self::submit(slf, Command::Violation { socket, message })
+    }
+
+    fn dispatch_mark(slf: &Bound<'_, Self>, socket: SocketKey, mark: Mark) -> PyResult<()> {
+        let (this, py) = (slf.get(), slf.py());
+        let object = this.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
+        let Some(object) = object else { return Ok(()) };
+        let (event, count) = match mark {
+            Mark::High(bytes) => (intern!(py, "slow"), Some(bytes as u64)),
+            Mark::Low => (intern!(py, "drain"), None),
+            Mark::Lost(packets) => (intern!(py, "dropped"), Some(packets)),
+        };
+        this.events.call_method1(py, intern!(py, "marked"), (object, event, count)).map(drop)
     }
 
     fn dispatch_disconnect(
@@ -220,18 +238,17 @@ impl Engine {
     /// Delivers what waited for a handler to end.
     fn resume_queued(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
-        let (max_running, max_bytes) = (this.binding.max_running_handlers, this.binding.max_queued_bytes);
         loop {
             let (socket, receiver, queued, resumed) = {
                 let mut state = this.state();
-                let Some((socket, queued, resumed)) = state.next_queued(max_running, max_bytes) else {
+                let Some((socket, queued, resumed)) = state.next_queued(this.binding.allowed) else {
                     return Ok(());
                 };
                 let Some(known) = state.sockets.get(&socket) else { continue };
                 (socket, Receiver::new(py, socket, known), queued, resumed)
             };
             let packet =
-                Packet { ack_id: queued.ack_id, data: &queued.data, attachments: &queued.attachments };
+                Packet { ack_id: queued.ack_id, data: queued.data, attachments: &queued.attachments };
             let done = Self::deliver(slf, receiver, &packet);
             if resumed {
                 Self::submit(slf, Command::Pause { socket, paused: false })?;
@@ -246,7 +263,7 @@ impl Engine {
     /// A handler of this socket did not end at once.
     fn handler_started(&self, key: u64) {
         if let Some(known) = self.state().sockets.get_mut(&super::engine::socket_key(key)) {
-            known.running += 1;
+            known.backlog.started();
         }
     }
 
@@ -256,8 +273,7 @@ impl Engine {
         {
             let mut state = slf.get().state();
             let Some(known) = state.sockets.get_mut(&socket) else { return Ok(()) };
-            known.running = known.running.saturating_sub(1);
-            if known.queued.is_empty() {
+            if !known.backlog.ended() {
                 return Ok(());
             }
             state.resumable.push_back(socket);

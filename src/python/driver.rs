@@ -5,20 +5,20 @@
 
 use super::engine::Engine;
 use super::errors::os_error;
-use super::state::Driver;
+use super::half::{Driver, Half, Looped, is_closed};
 use crate::net::command::Command;
 use crate::net::listener::Listener;
 use crate::proto::limits;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::PyString;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Flushes may bring events whose handlers emit; after so many rounds the loop has its turn.
 const ROUNDS: usize = 16;
@@ -45,18 +45,8 @@ impl Engine {
         }
         this.core.start_threads()?;
         core.set_owner();
-        let context = PyDict::new(py);
-        let copied = py.import(intern!(py, "contextvars"))?.call_method0(intern!(py, "copy_context"))?;
-        context.set_item(intern!(py, "context"), copied)?;
+        let driver = Driver::new(event_loop)?;
         Self::watch(slf, event_loop)?;
-        let driver = Driver {
-            event_loop: event_loop.clone().unbind(),
-            context: context.unbind(),
-            timer: None,
-            scheduled: false,
-            in_turn: false,
-            unwatched: false,
-        };
         this.state().driver = Some(driver);
         Self::schedule(slf)
     }
@@ -129,7 +119,7 @@ impl Engine {
         }
         loop {
             let deadline = this.core.poll_timeout().filter(|&deadline| deadline <= target);
-            this.move_clock(deadline.unwrap_or(target).max(this.now()));
+            this.clock.move_to(deadline.unwrap_or(target));
             Self::turn(slf)?;
             if deadline.is_none() {
                 return Ok(());
@@ -139,12 +129,12 @@ impl Engine {
 
     /// When something is due on the engine's clock, seconds.
     fn poll_timeout(&self) -> Option<f64> {
-        self.core.poll_timeout().map(|deadline| self.since_start(deadline).as_secs_f64())
+        self.core.poll_timeout().map(|deadline| self.clock.since_start(deadline).as_secs_f64())
     }
 
     /// The time on the engine's clock, seconds.
     fn time(&self) -> f64 {
-        self.since_start(self.now()).as_secs_f64()
+        self.clock.since_start(self.now()).as_secs_f64()
     }
 
     /// Listens on a TCP address; gives the one that it got.
@@ -187,15 +177,6 @@ impl Engine {
 }
 
 impl Engine {
-    fn since_start(&self, now: Instant) -> std::time::Duration {
-        now.saturating_duration_since(self.start())
-    }
-
-    fn move_clock(&self, to: Instant) {
-        let nanos = u64::try_from(self.since_start(to).as_nanos()).unwrap_or(u64::MAX);
-        self.moved.store(nanos, Ordering::Release);
-    }
-
     /// Begins a turn, unless nobody drives the engine, or another thread does.
     fn enter(slf: &Bound<'_, Self>, was_scheduled: bool) -> PyResult<bool> {
         let this = slf.get();
@@ -280,39 +261,9 @@ impl Engine {
         waits || self.core.has_work()
     }
 
-    /// Sees to it that a turn comes soon: at the end of the one under way, else by the loop.
-    pub(super) fn schedule(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
-        let (event_loop, context) = {
-            let mut state = this.state();
-            let Some(driver) = &mut state.driver else { return Ok(()) };
-            if driver.in_turn || std::mem::replace(&mut driver.scheduled, true) {
-                return Ok(());
-            }
-            (driver.event_loop.clone_ref(py).into_bound(py), driver.context.clone_ref(py).into_bound(py))
-        };
-        let turn = slf.getattr(intern!(py, "scheduled_turn"))?;
-        let by =
-            if this.core.is_owner() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
-        match event_loop.call_method(by, (turn,), Some(&context)) {
-            Ok(_) => Ok(()),
-            Err(_) if is_closed(&event_loop)? => {
-                // It drives nothing any more; whoever waits is told here and now.
-                Self::release(slf)?;
-                this.call_due(py)
-            }
-            Err(error) => {
-                if let Some(driver) = &mut this.state().driver {
-                    driver.scheduled = false;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// One timer towards the loop, moved only when the deadline gets earlier.
+    /// Sees to it that the next turn comes in time.
     fn rearm(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (this, py) = (slf.get(), slf.py());
+        let this = slf.get();
         let now = this.now();
         if this.core.rest() || this.has_work() {
             return Self::schedule(slf);
@@ -321,31 +272,10 @@ impl Engine {
         if deadline <= now {
             return Self::schedule(slf);
         }
-        if this.binding.virtual_clock {
+        if this.clock.is_virtual() {
             return Ok(());
         }
-        let (event_loop, context, old) = {
-            let mut state = this.state();
-            let Some(driver) = &mut state.driver else { return Ok(()) };
-            if driver.timer.as_ref().is_some_and(|(set, _)| *set <= deadline) {
-                return Ok(());
-            }
-            (driver.event_loop.clone_ref(py), driver.context.clone_ref(py), driver.timer.take())
-        };
-        if let Some((_, handle)) = old {
-            handle.call_method0(py, intern!(py, "cancel"))?;
-        }
-        let wake = slf.getattr(intern!(py, "wake"))?;
-        let delay = whole_milliseconds(deadline - now).as_secs_f64();
-        let arguments = (delay, wake);
-        let handle =
-            event_loop.bind(py).call_method(intern!(py, "call_later"), arguments, Some(context.bind(py)))?;
-        let replaced = {
-            let mut state = this.state();
-            state.driver.as_mut().and_then(|driver| driver.timer.replace((deadline, handle.unbind())))
-        };
-        drop(replaced);
-        Ok(())
+        Self::arm(slf, deadline, now)
     }
 
     fn watch(slf: &Bound<'_, Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -373,9 +303,7 @@ impl Engine {
         if is_closed(event_loop)? {
             return Ok(());
         }
-        if let Some((_, handle)) = &driver.timer {
-            handle.call_method0(py, intern!(py, "cancel"))?;
-        }
+        driver.cancel_timer(py)?;
         this.unwatch(event_loop)
     }
 
@@ -386,11 +314,25 @@ impl Engine {
     }
 }
 
-fn is_closed(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
-    event_loop.call_method0(intern!(event_loop.py(), "is_closed"))?.is_truthy()
-}
+impl Looped for Engine {
+    fn with_driver<R>(&self, look: impl FnOnce(&mut Option<Driver>) -> R) -> R {
+        look(&mut self.state().driver)
+    }
 
-/// Not less: a loop that counts milliseconds must not wake up early, again and again.
-fn whole_milliseconds(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
+    fn is_owner(&self) -> bool {
+        self.core.is_owner()
+    }
+
+    fn turn_name(py: Python<'_>) -> &Bound<'_, PyString> {
+        intern!(py, "scheduled_turn")
+    }
+
+    fn undriven(_slf: &Bound<'_, Self>) -> PyResult<()> {
+        Ok(())
+    }
+
+    fn loop_closed(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::release(slf)?;
+        slf.get().call_due(slf.py())
+    }
 }

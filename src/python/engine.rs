@@ -3,24 +3,26 @@
 //! The Python layer has checked every argument; here they are converted and handed on. Sending to many is
 //! in `targets.rs`, driving in `driver.rs`, calling Python in `dispatch.rs`, the bytes driver in `links.rs`.
 
+use super::clock::Clock;
 use super::errors;
+use super::half::{Callback, Due, Half, Looped};
 use super::options::{self, Binding, duration};
 use super::request::Request;
-use super::state::{Callback, Due, State};
-use super::value::{self, EncodeOptions};
+use super::state::State;
+use super::value::EncodeOptions;
 use crate::net::command::Command;
 use crate::net::core::Core;
 use crate::net::keys::SocketKey;
 use crate::net::slots::Key;
-use crate::proto::limits;
+use crate::net::worth::Worth;
 use crate::proto::socket::encoded::Encoded;
+use crate::proto::socket::namespace;
 use crate::proto::socket::packet::PacketKind;
-use bytes::Bytes;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyString, PyTuple};
 use pyo3::{PyTraverseError, intern};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -36,11 +38,9 @@ pub(crate) struct Engine {
     pub(super) core: Arc<Core>,
     pub(super) events: Py<PyAny>,
     pub(super) binding: Binding,
-    encode: EncodeOptions,
+    pub(super) encode: EncodeOptions,
     state: Mutex<State>,
-    start: Instant,
-    /// How far the virtual clock has moved, nanoseconds.
-    pub(super) moved: AtomicU64,
+    pub(super) clock: Clock,
     /// This process is a fork of the one that it belongs to.
     pub(super) abandoned: AtomicBool,
 }
@@ -59,18 +59,8 @@ impl Engine {
         Ok(&self.core)
     }
 
-    #[allow(clippy::disallowed_methods)] // a driver: the one place where the clock is read
     pub(super) fn now(&self) -> Instant {
-        if self.binding.virtual_clock {
-            self.start + Duration::from_nanos(self.moved.load(Ordering::Acquire))
-        } else {
-            Instant::now()
-        }
-    }
-
-    /// When the clock began.
-    pub(super) fn start(&self) -> Instant {
-        self.start
+        self.clock.now()
     }
 
     /// Gives an order, and sees to it that what it put into outboxes leaves.
@@ -86,10 +76,7 @@ impl Engine {
         event: &Bound<'_, PyAny>,
         args: &Bound<'_, PyTuple>,
     ) -> PyResult<Encoded> {
-        Encoded::build(PacketKind::Event, namespace, id, |out, attachments| {
-            value::write_args(event, args, &self.encode, out, attachments)?;
-            warn_of_many(args.py(), attachments)
-        })
+        self.encode.event(namespace, id, event, args)
     }
 
     fn namespace_of(&self, socket: SocketKey) -> Option<Arc<str>> {
@@ -105,12 +92,12 @@ impl Engine {
         slf: &Bound<'_, Self>,
         socket: SocketKey,
         packet: Encoded,
-        volatile: bool,
+        worth: Worth,
     ) -> PyResult<bool> {
         let this = slf.get();
         let core = this.core()?;
         if core.is_owner() {
-            let full = core.send(socket, packet, volatile, this.now());
+            let full = core.send(socket, packet, worth, this.now());
             Self::schedule(slf)?;
             return Ok(full);
         }
@@ -118,24 +105,14 @@ impl Engine {
         if !this.is_driven() {
             return Ok(false);
         }
-        core.submit(Command::Send { socket, packet, volatile }, this.now());
+        core.submit(Command::Send { socket, packet, worth }, this.now());
         Ok(core.is_full(socket))
     }
 }
 
-/// A peer with the default parser refuses a packet with more attachments than it allows.
-fn warn_of_many(py: Python<'_>, attachments: &[Bytes]) -> PyResult<()> {
-    if attachments.len() <= limits::MAX_ATTACHMENTS {
-        return Ok(());
-    }
-    let warnings = py.import(intern!(py, "warnings"))?;
-    let text = format!(
-        "an event has {} binary attachments; a JavaScript peer closes the connection at more than {}",
-        attachments.len(),
-        limits::MAX_ATTACHMENTS
-    );
-    warnings.call_method1(intern!(py, "warn"), (text,))?;
-    Ok(())
+/// Of an event that asks for no answer.
+pub(super) fn worth(namespace: &str, volatile: bool, latest: Option<&str>) -> Worth {
+    latest.map_or(Worth::EVENT, |key| Worth::latest(namespace, key)).volatile_if(volatile)
 }
 
 pub(super) fn socket_key(bits: u64) -> SocketKey {
@@ -145,15 +122,14 @@ pub(super) fn socket_key(bits: u64) -> SocketKey {
 #[pymethods]
 impl Engine {
     #[new]
-    #[allow(clippy::disallowed_methods)] // a driver: the one place where the clock is read
     fn new(options: &Bound<'_, PyDict>, events: Py<PyAny>) -> PyResult<Self> {
-        let mut binding = options::read_binding(options)?;
-        let encode = EncodeOptions { default: binding.default.take() };
-        let start = Instant::now();
+        let (mut binding, options) = (options::read_binding(options)?, options::read(options)?);
+        let encode = EncodeOptions { default: binding.default.take(), parser: options.parser };
+        let clock = Clock::new(binding.virtual_clock);
         let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
-        let core = Arc::new(Core::with_reactors(&options::read(options)?, threads, start)?);
-        let (state, moved, abandoned) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { core, events, binding, encode, state, start, moved, abandoned })
+        let core = Arc::new(Core::with_reactors(&options, threads, clock.start())?);
+        let (state, abandoned) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { core, events, binding, encode, state, clock, abandoned })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -187,8 +163,8 @@ impl Engine {
         if let Some(known) = this.state().sockets.get_mut(&socket) {
             known.handlers = handlers;
         }
-        let reply = format!("{{\"sid\":\"{sid}\"}}");
-        let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, &reply);
+        let reply = namespace::connected(this.encode.parser, &sid);
+        let packet = Encoded::from_data(PacketKind::Connect, &namespace, None, &reply);
         Self::submit(slf, Command::Accept { socket, packet })
     }
 
@@ -209,26 +185,26 @@ impl Engine {
         if !data.is_none() {
             error.set_item(intern!(py, "data"), data)?;
         }
-        let packet = Encoded::build(PacketKind::ConnectError, &namespace, None, |out, attachments| {
-            value::write_value(error.as_any(), "error", &this.encode, out, attachments)
-        })?;
+        let data = this.encode.data(error.as_any(), "error")?;
+        let packet = Encoded::from_data(PacketKind::ConnectError, &namespace, None, &data);
         Self::submit(slf, Command::Refuse { socket, packet })?;
         Self::forget(slf, key)
     }
 
     /// Emits an event to one socket.
-    #[pyo3(signature = (key, event, args, volatile = false))]
+    #[pyo3(signature = (key, event, args, volatile = false, latest = None))]
     fn emit(
         slf: &Bound<'_, Self>,
         key: u64,
         event: &Bound<'_, PyAny>,
         args: &Bound<'_, PyTuple>,
         volatile: bool,
+        latest: Option<&str>,
     ) -> PyResult<bool> {
         let (this, socket) = (slf.get(), socket_key(key));
         let namespace = this.namespace_of(socket).unwrap_or_else(|| "/".into());
         let packet = this.encode_event(&namespace, None, event, args)?;
-        Self::send_packet(slf, socket, packet, volatile)
+        Self::send_packet(slf, socket, packet, worth(&namespace, volatile, latest))
     }
 
     /// Emits an event to one socket and asks for an acknowledgement.
@@ -260,7 +236,9 @@ impl Engine {
         // Before the encoding, which may run Python code that disconnects the socket.
         this.state().callbacks.insert(id, Callback::One(callback));
         match this.encode_event(&namespace, Some(id), event, args) {
-            Ok(packet) => Ok((id, Self::send_packet(slf, socket, packet, volatile)?)),
+            Ok(packet) => {
+                Ok((id, Self::send_packet(slf, socket, packet, Worth::KEPT.volatile_if(volatile))?))
+            }
             Err(error) => this.take_back(id, error),
         }
     }
@@ -279,7 +257,7 @@ impl Engine {
     fn acknowledge(slf: &Bound<'_, Self>, key: u64, ack_id: u64, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let (this, socket) = (slf.get(), socket_key(key));
         let Some(namespace) = this.namespace_of(socket) else { return Ok(()) };
-        Self::answer(slf, socket, &namespace, ack_id, args)
+        Self::answer(slf, &(socket, namespace), ack_id, args)
     }
 
     /// Calls once when an outbox, or the broadcasts under way, have drained.
@@ -370,6 +348,33 @@ impl Engine {
     }
 }
 
+impl Half for Engine {
+    type Sender = (SocketKey, Arc<str>);
+
+    fn events(&self) -> &Py<PyAny> {
+        &self.events
+    }
+
+    fn slow_handler(&self) -> Duration {
+        self.binding.slow_handler
+    }
+
+    fn answer(
+        slf: &Bound<'_, Self>,
+        (socket, namespace): &(SocketKey, Arc<str>),
+        ack_id: u64,
+        values: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let packet = this.encode.ack(namespace, ack_id, values)?;
+        Self::send_packet(slf, *socket, packet, Worth::KEPT).map(drop)
+    }
+
+    fn next_due(&self) -> Option<Due> {
+        self.state().due.pop_front()
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody has the engine any more: its threads let go of the rest when they have ended. A fork has
@@ -385,21 +390,6 @@ impl Engine {
     pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<Asked> {
         self.cancel_ack(id);
         Err(error)
-    }
-
-    pub(super) fn answer(
-        slf: &Bound<'_, Self>,
-        socket: SocketKey,
-        namespace: &str,
-        ack_id: u64,
-        values: &Bound<'_, PyTuple>,
-    ) -> PyResult<()> {
-        let this = slf.get();
-        let packet = Encoded::build(PacketKind::Ack, namespace, Some(ack_id), |out, attachments| {
-            value::write_values(values, &this.encode, out, attachments)?;
-            warn_of_many(slf.py(), attachments)
-        })?;
-        Self::send_packet(slf, socket, packet, false).map(drop)
     }
 
     /// What the socket sent before is not delivered any more.

@@ -1,6 +1,7 @@
 //! The bytes driver as Python sees it: requests and websockets of another server, and raw sessions.
 
 use super::engine::Engine;
+use super::half::Looped;
 use crate::net::command::Command;
 use crate::net::link::{Context, LinkKind, Opening, Outgoing};
 use crate::net::slots::Key;
@@ -12,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request as the application sees it.
 pub(super) fn describe<'py>(
@@ -61,7 +62,7 @@ fn outgoing<'py>(py: Python<'py>, outgoing: &Outgoing) -> PyResult<Bound<'py, Py
     }
 }
 
-fn head(method: &str, target: &str, headers: &Headers) -> PyResult<Head> {
+pub(super) fn head(method: &str, target: &str, headers: &Headers) -> PyResult<Head> {
     let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     Head::build(method, target, headers).map_err(|error| PyValueError::new_err(error.to_string()))
 }
@@ -169,7 +170,7 @@ impl Engine {
         Ok(link)
     }
 
-    fn keep_scope(&self, scope: Option<Py<PyAny>>) -> Option<Context> {
+    pub(super) fn keep_scope(&self, scope: Option<Py<PyAny>>) -> Option<Context> {
         scope.map(|scope| self.state().scopes.keep(scope))
     }
 }

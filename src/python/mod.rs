@@ -1,14 +1,21 @@
 //! The extension module `siox._siox`: what it exports, as one list.
 
+mod adopting;
+mod backlog;
 mod callbacks;
+mod clock;
 mod codec;
+mod descriptor;
 mod direct;
 mod dispatch;
 mod driver;
 mod engine;
 mod errors;
+mod half;
 mod links;
+mod manager;
 mod options;
+mod outboxes;
 mod peer;
 mod request;
 mod scopes;
@@ -27,6 +34,8 @@ mod _siox {
     use super::direct::Direct;
     #[pymodule_export]
     use super::engine::Engine;
+    #[pymodule_export]
+    use super::manager::Manager;
     #[pymodule_export]
     use super::peer::Peer;
     #[pymodule_export]

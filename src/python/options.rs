@@ -1,10 +1,12 @@
 //! The engine's settings out of the dict that the Python layer has checked.
 
+use super::backlog::Allowed;
 use crate::net::options::{File, Options};
+use crate::net::worth::Policy;
 use crate::proto::engine::{SessionConfig, TransportKind};
 use crate::proto::http::{Cors, HttpLimits, Origins};
 use crate::proto::limits;
-use crate::proto::socket::connection::ConnectionLimits;
+use crate::proto::socket::{ConnectionLimits, Parser};
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
@@ -16,15 +18,14 @@ use std::time::Duration;
 /// Settings of the binding itself.
 pub(super) struct Binding {
     pub(super) default: Option<Py<PyAny>>,
-    pub(super) max_running_handlers: usize,
-    pub(super) max_queued_bytes: usize,
+    pub(super) allowed: Allowed,
     pub(super) virtual_clock: bool,
     pub(super) io_threads: u8,
     /// A plain handler that holds the loop for longer is named in the log.
     pub(super) slow_handler: Duration,
 }
 
-fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
+pub(super) fn get<'py, T>(dict: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
 where
     T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
 {
@@ -34,7 +35,7 @@ where
     }
 }
 
-fn set<'py, T>(dict: &Bound<'py, PyDict>, name: &str, field: &mut T) -> PyResult<()>
+pub(super) fn set<'py, T>(dict: &Bound<'py, PyDict>, name: &str, field: &mut T) -> PyResult<()>
 where
     T: for<'a> FromPyObject<'a, 'py, Error: Into<PyErr>>,
 {
@@ -44,7 +45,7 @@ where
     Ok(())
 }
 
-fn set_seconds(dict: &Bound<'_, PyDict>, name: &str, field: &mut Duration) -> PyResult<()> {
+pub(super) fn set_seconds(dict: &Bound<'_, PyDict>, name: &str, field: &mut Duration) -> PyResult<()> {
     if let Some(seconds) = get::<f64>(dict, name)? {
         *field = duration(seconds);
     }
@@ -60,14 +61,13 @@ pub(super) fn duration(seconds: f64) -> Duration {
 pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
     let mut binding = Binding {
         default: get(dict, "default")?,
-        max_running_handlers: limits::MAX_RUNNING_HANDLERS,
-        max_queued_bytes: limits::MAX_QUEUED_BYTES,
+        allowed: Allowed { running: limits::MAX_RUNNING_HANDLERS, bytes: limits::MAX_QUEUED_BYTES },
         virtual_clock: false,
         io_threads: 0,
         slow_handler: Duration::MAX,
     };
-    set(dict, "max_running_handlers", &mut binding.max_running_handlers)?;
-    set(dict, "max_queued_bytes", &mut binding.max_queued_bytes)?;
+    set(dict, "max_running_handlers", &mut binding.allowed.running)?;
+    set(dict, "max_queued_bytes", &mut binding.allowed.bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
     set(dict, "io_threads", &mut binding.io_threads)?;
     set_seconds(dict, "slow_handler", &mut binding.slow_handler)?;
@@ -88,6 +88,7 @@ pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
         options.trace_engine = layers.iter().any(|layer| layer == "engine");
         options.trace_socket = layers.iter().any(|layer| layer == "socket");
     }
+    options.parser = parser(dict)?;
     options.session = session(dict, &options)?;
     options.connection = connection(dict, &options)?;
     options.http = HttpLimits { max_body: options.max_http_buffer_size, ..HttpLimits::default() };
@@ -99,7 +100,15 @@ pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
     set(dict, "low_water", &mut options.marks.low_water)?;
     set(dict, "high_water", &mut options.marks.high_water)?;
     set(dict, "outbox_limit", &mut options.marks.limit)?;
+    if let Some(word) = get::<String>(dict, "outbox_policy")? {
+        options.marks.policy = Policy::parse(&word).unwrap_or_default();
+    }
     Ok(options)
+}
+
+/// The parser that the options name.
+pub(super) fn parser(dict: &Bound<'_, PyDict>) -> PyResult<Parser> {
+    Ok(get::<String>(dict, "parser")?.and_then(|name| Parser::parse(&name)).unwrap_or_default())
 }
 
 fn session(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<SessionConfig> {

@@ -1,13 +1,13 @@
 //! `Peer`: a client's machines as Python sees them, for tests in memory. Sans-IO and without a clock:
 //! whoever drives it carries its requests and messages, and tells it the time.
 
+use super::codec::parser_named;
 use super::options::duration;
 use super::value::{self, EncodeOptions};
 use crate::proto::engine::{CloseCause, TransportFault, TransportKind};
 use crate::proto::peer::{self, PeerClosed, PeerConfig, PeerEvent, RequestKind, WebSocketAction};
+use crate::proto::socket::Encoded;
 use crate::proto::socket::namespace::Connected;
-use crate::proto::socket::{Encoded, PacketKind};
-use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Peer {
     machine: Mutex<peer::Peer<u64>>,
     config: PeerConfig,
+    encode: EncodeOptions,
     start: Instant,
     /// How far its clock has moved, nanoseconds.
     moved: AtomicU64,
@@ -36,16 +37,10 @@ impl Peer {
     }
 
     /// Encodes a packet for a socket and queues it. False when the socket is not there.
-    fn send(
-        &self,
-        socket: u64,
-        kind: PacketKind,
-        id: Option<u64>,
-        write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> PyResult<()>,
-    ) -> PyResult<bool> {
+    fn send(&self, socket: u64, encode: impl FnOnce(&str) -> PyResult<Encoded>) -> PyResult<bool> {
         let namespace = self.machine().connection().namespace_of(socket).cloned();
         let Some(namespace) = namespace else { return Ok(false) };
-        let packet = Encoded::build(kind, &namespace, id, write)?;
+        let packet = encode(&namespace)?;
         self.machine().send(&packet);
         Ok(true)
     }
@@ -62,17 +57,18 @@ fn request_kind(method: &str) -> PyResult<RequestKind> {
 #[pymethods]
 impl Peer {
     #[new]
-    #[pyo3(signature = (transport, *, upgrade = true, time = 0.0))]
+    #[pyo3(signature = (transport, *, upgrade = true, time = 0.0, parser = None))]
     #[allow(clippy::disallowed_methods)] // where its clock begins; it never runs by itself
-    fn new(transport: &str, upgrade: bool, time: f64) -> PyResult<Self> {
+    fn new(transport: &str, upgrade: bool, time: f64, parser: Option<&str>) -> PyResult<Self> {
         let Some(kind) = TransportKind::parse(transport) else {
             return Err(PyValueError::new_err(format!("there is no transport {transport:?}")));
         };
         let mut config = PeerConfig::default();
         config.session.allow_upgrades = upgrade;
+        let encode = EncodeOptions { default: None, parser: parser_named(parser)? };
         let (start, moved) = (Instant::now(), AtomicU64::new(0));
-        let machine = Mutex::new(peer::Peer::new(kind, start + duration(time)));
-        let peer = Self { machine, config, start, moved };
+        let machine = peer::Peer::new(kind, start + duration(time)).with_parser(encode.parser);
+        let peer = Self { machine: Mutex::new(machine), config, encode, start, moved };
         peer.set_time(time);
         Ok(peer)
     }
@@ -97,13 +93,8 @@ impl Peer {
     /// Asks for a socket in a namespace. False when one is there, or the session is over.
     #[pyo3(signature = (socket, namespace, auth = None))]
     fn connect(&self, socket: u64, namespace: &str, auth: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let (mut json, mut attachments) = (Vec::new(), Vec::new());
-        if let Some(auth) = auth {
-            value::write_value(auth, "auth", &EncodeOptions::default(), &mut json, &mut attachments)?;
-        }
-        let json = String::from_utf8_lossy(&json);
-        let auth = auth.map(|_| &*json);
-        Ok(self.machine().connect(namespace.into(), socket, auth))
+        let auth = auth.map(|auth| self.encode.data(auth, "auth")).transpose()?;
+        Ok(self.machine().connect(namespace.into(), socket, auth.as_ref()))
     }
 
     /// Sends an event; with an id it asks for an acknowledgement. False when the socket is not there.
@@ -115,16 +106,12 @@ impl Peer {
         args: &Bound<'_, PyTuple>,
         ack_id: Option<u64>,
     ) -> PyResult<bool> {
-        self.send(socket, PacketKind::Event, ack_id, |out, attachments| {
-            value::write_args(event, args, &EncodeOptions::default(), out, attachments)
-        })
+        self.send(socket, |namespace| self.encode.event(namespace, ack_id, event, args))
     }
 
     /// Answers an event. False when the socket is not there.
     fn acknowledge(&self, socket: u64, ack_id: u64, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
-        self.send(socket, PacketKind::Ack, Some(ack_id), |out, attachments| {
-            value::write_values(args, &EncodeOptions::default(), out, attachments)
-        })
+        self.send(socket, |namespace| self.encode.ack(namespace, ack_id, args))
     }
 
     /// Takes a socket out of its namespace. False when it is not there.
@@ -200,7 +187,10 @@ impl Peer {
 
     /// What happened next: its name, and what goes with it.
     fn poll_event<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let event = self.machine().poll_event();
+        let mut event = self.machine().poll_event();
+        while event == Some(PeerEvent::Ping) {
+            event = self.machine().poll_event();
+        }
         event.map(|event| shown(py, event)).transpose()
     }
 }
@@ -209,6 +199,7 @@ fn shown(py: Python<'_>, event: PeerEvent<u64>) -> PyResult<Bound<'_, PyTuple>> 
     match event {
         PeerEvent::Opened { sid } => ("opened", sid).into_pyobject(py),
         PeerEvent::Upgraded => ("upgraded",).into_pyobject(py),
+        PeerEvent::Ping => ("ping",).into_pyobject(py),
         PeerEvent::UpgradeFailed(why) => ("upgrade failed", why.to_string()).into_pyobject(py),
         PeerEvent::Connected { socket, data } => {
             ("connected", socket, Connected::decode(&data).sid).into_pyobject(py)

@@ -2,33 +2,22 @@
 //!
 //! It is never locked while Python runs, nor while an object is dropped: a finalizer may call the engine.
 
+use super::backlog::{Allowed, Backlog, Queued};
+use super::half::{Callback, Driver, Due};
 use super::scopes::Scopes;
+use crate::net::adopting::AdoptedName;
 use crate::net::core::Turn;
 use crate::net::event::{Batch, Event};
 use crate::net::keys::SocketKey;
 use crate::net::session::HandshakeInfo;
 use crate::proto::socket::ack::Outcome;
-use bytes::Bytes;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
-
-/// An event that waits for a handler to end, undecoded.
-pub(super) struct Queued {
-    pub(super) ack_id: Option<u64>,
-    pub(super) data: Box<str>,
-    pub(super) attachments: Vec<Bytes>,
-}
-
-impl Queued {
-    pub(super) fn size(&self) -> usize {
-        self.data.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
-}
 
 /// A socket as Python knows it.
 pub(super) struct Known {
@@ -40,68 +29,43 @@ pub(super) struct Known {
     pub(super) info: Arc<HandshakeInfo>,
     /// Taken out by this side: what it sent before is not delivered any more.
     pub(super) muted: bool,
-    /// Handlers that have not ended.
-    pub(super) running: usize,
-    pub(super) queued: VecDeque<Queued>,
-    pub(super) queued_bytes: usize,
-    pub(super) paused: bool,
+    pub(super) backlog: Backlog,
 }
 
 impl Known {
     pub(super) fn new(object: Py<PyAny>, namespace: Arc<str>, info: Arc<HandshakeInfo>) -> Self {
-        Self {
-            object,
-            namespace,
-            handlers: None,
-            info,
-            muted: false,
-            running: 0,
-            queued: VecDeque::new(),
-            queued_bytes: 0,
-            paused: false,
+        Self { object, namespace, handlers: None, info, muted: false, backlog: Backlog::default() }
+    }
+}
+
+/// Connections that other servers gave us: what each is to be told by that it is over.
+#[derive(Default)]
+pub(super) struct Adopted {
+    ended: HashMap<AdoptedName, Py<PyAny>>,
+    last: u32,
+}
+
+impl Adopted {
+    /// Gives a connection a name that no other has.
+    pub(super) fn add(&mut self, ended: Py<PyAny>) -> AdoptedName {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if let Some(name) = AdoptedName::new(self.last)
+                && let Entry::Vacant(free) = self.ended.entry(name)
+            {
+                free.insert(ended);
+                return name;
+            }
         }
     }
-}
 
-impl Known {
-    /// Keeps an event until a handler has ended. True when so much waits that reading must stop.
-    pub(super) fn queue(&mut self, event: Queued, max_bytes: usize) -> bool {
-        self.queued_bytes += event.size();
-        self.queued.push_back(event);
-        let full = self.queued_bytes > max_bytes && !self.paused;
-        self.paused |= full;
-        full
+    pub(super) fn remove(&mut self, name: AdoptedName) -> Option<Py<PyAny>> {
+        self.ended.remove(&name)
     }
-}
 
-/// Who waits for an acknowledgement.
-pub(super) enum Callback {
-    /// Of one socket.
-    One(Py<PyAny>),
-    /// Of many; the answers so far.
-    Many(Py<PyAny>, Vec<Py<PyTuple>>),
-}
-
-/// A call that is due, whatever happens to the events around it.
-pub(super) enum Due {
-    /// An acknowledgement has ended, with a failure or without.
-    Ack(Callback, Option<&'static str>),
-    /// What somebody waited for is the case.
-    Call(Py<PyAny>),
-}
-
-/// The loop that drives the engine.
-pub(super) struct Driver {
-    pub(super) event_loop: Py<PyAny>,
-    /// `context=` for what the loop is asked to call: turns belong to nobody's task.
-    pub(super) context: Py<PyDict>,
-    pub(super) timer: Option<(Instant, Py<PyAny>)>,
-    /// A turn or a flush will come without anything else happening.
-    pub(super) scheduled: bool,
-    /// Inside of a turn: what is done now is flushed at its end.
-    pub(super) in_turn: bool,
-    /// A handler has run the loop within the turn: until its end the loop does not watch the engine.
-    pub(super) unwatched: bool,
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.ended.values().try_for_each(|ended| visit.call(ended))
+    }
 }
 
 /// See the module.
@@ -113,6 +77,7 @@ pub(super) struct State {
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
     pub(super) scopes: Scopes,
+    pub(super) adopted: Adopted,
     pub(super) driver: Option<Driver>,
     /// Events that are not dispatched yet.
     pub(super) pending: VecDeque<Batch>,
@@ -166,21 +131,13 @@ impl State {
 
     /// The event that has waited longest for a handler to end, if one may run now, and whether reading
     /// may go on.
-    pub(super) fn next_queued(
-        &mut self,
-        max_running: usize,
-        max_bytes: usize,
-    ) -> Option<(SocketKey, Queued, bool)> {
+    pub(super) fn next_queued(&mut self, allowed: Allowed) -> Option<(SocketKey, Queued, bool)> {
         loop {
             let &socket = self.resumable.front()?;
             if let Some(known) = self.sockets.get_mut(&socket)
                 && !known.muted
-                && known.running < max_running
-                && let Some(queued) = known.queued.pop_front()
+                && let Some((queued, resumed)) = known.backlog.pop(allowed)
             {
-                known.queued_bytes -= queued.size();
-                let resumed = known.paused && known.queued_bytes <= max_bytes / 2;
-                known.paused &= !resumed;
                 return Some((socket, queued, resumed));
             }
             self.resumable.pop_front();
@@ -199,33 +156,10 @@ impl State {
         for callback in self.callbacks.values() {
             callback.traverse(visit)?;
         }
-        for due in &self.due {
-            match due {
-                Due::Ack(callback, _) => callback.traverse(visit)?,
-                Due::Call(function) => visit.call(function)?,
-            }
-        }
+        self.due.iter().try_for_each(|due| due.traverse(visit))?;
         self.scopes.traverse(visit)?;
-        if let Some(driver) = &self.driver {
-            visit.call(&driver.event_loop)?;
-            visit.call(&driver.context)?;
-            if let Some((_, handle)) = &driver.timer {
-                visit.call(handle)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Callback {
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self {
-            Self::One(function) => visit.call(function),
-            Self::Many(function, answers) => {
-                visit.call(function)?;
-                answers.iter().try_for_each(|answer| visit.call(answer))
-            }
-        }
+        self.adopted.traverse(visit)?;
+        self.driver.as_ref().map_or(Ok(()), |driver| driver.traverse(visit))
     }
 }
 

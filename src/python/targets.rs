@@ -1,11 +1,12 @@
 //! What concerns many sockets: broadcasts, and what is done to the sockets of a target.
 
-use super::engine::{Asked, Engine, NOBODY_ASKED, socket_key};
+use super::engine::{Asked, Engine, NOBODY_ASKED, socket_key, worth};
+use super::half::{Callback, Due, Looped};
 use super::options::duration;
-use super::state::{Callback, Due};
 use crate::adapter::Target;
 use crate::net::command::Command;
 use crate::net::keys::SocketKey;
+use crate::net::worth::Worth;
 use crate::proto::socket::encoded::Encoded;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -18,6 +19,7 @@ fn target(rooms: Vec<String>, except: Vec<String>, skip: Option<u64>) -> Target<
 impl Engine {
     /// Emits an event to every socket that a target means.
     #[allow(clippy::too_many_arguments)] // the Python layer's own words, one by one
+    #[pyo3(signature = (namespace, event, args, rooms, except_, skip, volatile, latest = None))]
     fn broadcast(
         slf: &Bound<'_, Self>,
         namespace: &str,
@@ -27,11 +29,12 @@ impl Engine {
         except_: Vec<String>,
         skip: Option<u64>,
         volatile: bool,
+        latest: Option<&str>,
     ) -> PyResult<bool> {
         let this = slf.get();
         let packet = this.encode_event(namespace, None, event, args)?;
         let sockets = this.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
-        Self::send_all(slf, sockets, packet, volatile)
+        Self::send_all(slf, sockets, packet, worth(namespace, volatile, latest))
     }
 
     /// Emits an event to every socket that a target means and collects their acknowledgements.
@@ -59,7 +62,7 @@ impl Engine {
         let id = hub.ask_many(&sockets, this.now() + duration(timeout));
         this.state().callbacks.insert(id, Callback::Many(callback, Vec::new()));
         match this.encode_event(namespace, Some(id), event, args) {
-            Ok(packet) => Ok((id, Self::send_all(slf, sockets, packet, volatile)?)),
+            Ok(packet) => Ok((id, Self::send_all(slf, sockets, packet, Worth::KEPT.volatile_if(volatile))?)),
             Err(error) => this.take_back(id, error),
         }
     }
@@ -129,17 +132,17 @@ impl Engine {
         slf: &Bound<'_, Self>,
         sockets: Vec<SocketKey>,
         packet: Encoded,
-        volatile: bool,
+        worth: Worth,
     ) -> PyResult<bool> {
         let this = slf.get();
         let (core, now) = (this.core()?, this.now());
         if !core.is_owner() {
             if !sockets.is_empty() && this.is_driven() {
-                core.submit(Command::Broadcast { sockets, packet, volatile }, now);
+                core.submit(Command::Broadcast { sockets, packet, worth }, now);
             }
             return Ok(core.is_behind());
         }
-        let full = core.broadcast(sockets, packet, volatile, now);
+        let full = core.broadcast(sockets, packet, worth, now);
         Self::schedule(slf)?;
         Ok(full)
     }

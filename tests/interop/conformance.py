@@ -4,7 +4,7 @@
 
 The folder holds `v4-test-suite` (docs/engine.io-protocol) and `v5-test-suite` (docs/socket.io-protocol),
 at any depth. Both run on every driver: the own listener, the same with `io_threads=2`, and `io.asgi` under
-uvicorn. They want port 3000.
+uvicorn, by messages and with its sockets given to siox. They want port 3000.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUITES = {
     "Engine.IO protocol 4": ("v4-test-suite", "engine_io_app.py", 25),
     "Socket.IO protocol 5": ("v5-test-suite", "socket_io_app.py", 32),
 }
-DRIVERS = ("own", "threads", "asgi")
+DRIVERS = ("own", "threads", "asgi", "adopted")
 
 
 def main() -> int:

@@ -1,13 +1,17 @@
-"""A server on each driver, and the official client on each path."""
+"""A server on each driver, and the official client on each path; siox's client at servers of each make."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import pytest
+from clients import Guest
 from peers import PATHS, JsDriver, eventually
+from proxy import Proxy
+from servers import COMMANDS, Process, certificates
 from serving import DRIVERS, THREADS, Join, Page, Start
 
 import siox
@@ -60,3 +64,70 @@ def join(start: Start, js: JsDriver, path: str) -> Join:
         return Page(client, sockets[client.id], path)
 
     return connect
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=pytest.mark.node if kind == "node" else ()) for kind in COMMANDS]
+)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Whose server it is."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Callable[..., Process]]:
+    """Start a server of a kind with some options once for all tests; not to be killed by any of them."""
+    running: dict[str, Process] = {}
+    with ExitStack() as stack:
+
+        def serve(kind: str, **options: Any) -> Process:
+            name = json.dumps([kind, options], sort_keys=True)
+            if name not in running:
+                running[name] = stack.enter_context(Process(kind, **options))
+            return running[name]
+
+        yield serve
+
+
+@pytest.fixture
+def server_options() -> dict[str, Any]:
+    """What the server is started with; tests that want more override it."""
+    return {}
+
+
+@pytest.fixture
+def server(shared_server: Callable[..., Process], kind: str, server_options: dict[str, Any]) -> Process:
+    """A server that other tests use too."""
+    return shared_server(kind, **server_options)
+
+
+@pytest.fixture
+async def proxy(server: Process) -> AsyncIterator[Proxy]:
+    """What stands between the client and the server."""
+    async with Proxy(server.port) as between:
+        yield between
+
+
+@pytest.fixture
+async def enter(server: Process, proxy: Proxy, path: str) -> AsyncIterator[Callable[..., Awaitable[Guest]]]:
+    """Connect siox's client on the path; "upgrade" stays on polling until `Guest.upgrade`."""
+    guests: list[Guest] = []
+
+    async def begin(namespace: str = "/", *, wait: bool = True, **options: Any) -> Guest:
+        if path == "upgrade":
+            proxy.websockets.clear()
+        guest = Guest(server, proxy, path, namespace, options)
+        guests.append(guest)
+        if wait:
+            await guest.joined()
+        return guest
+
+    yield begin
+    for guest in guests:
+        await guest.close()
+
+
+@pytest.fixture(scope="session")
+def tls_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An authority and certificates of this run."""
+    return certificates(tmp_path_factory.mktemp("tls"))

@@ -1,6 +1,6 @@
 """The app that the official Engine.IO protocol 4 suite talks to: it echoes text as text, binary as binary.
 
-    python tests/interop/engine_io_app.py [own | threads | asgi]
+    python tests/interop/engine_io_app.py [own | threads | asgi | adopted]
 
 siox serves Socket.IO; this takes its engine one layer lower, by the private option `raw_messages`.
 Source: socketio/socket.io, docs/engine.io-protocol, "Test suite".
@@ -44,9 +44,10 @@ io = EngineServer(path="/engine.io/", ping_interval=0.3, ping_timeout=0.2, cors=
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["asgi"]:
+    if sys.argv[1:] in (["asgi"], ["adopted"]):
         import uvicorn
 
-        uvicorn.run(io.asgi(), host="127.0.0.1", port=3000, log_level="warning")
+        ws = "auto" if sys.argv[1:] == ["asgi"] else "siox.integrations.uvicorn:Protocol"
+        uvicorn.run(io.asgi(), host="127.0.0.1", port=3000, log_level="warning", ws=ws)
     else:
         io.run(port=3000)

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import uvicorn
 from peers import JsClient, eventually
 
 import siox
+from siox.integrations.asgi import Application, Receive, Scope, Send
+from siox.integrations.uvicorn import Protocol
 
 Start = Callable[..., Awaitable[str]]
 Join = Callable[..., Awaitable["Page"]]
@@ -27,9 +30,11 @@ async def own_listener(io: siox.Server) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def under_uvicorn(io: siox.Server) -> AsyncIterator[str]:
+async def under_uvicorn(
+    io: siox.Server, app: Application | None = None, ws: Any = "websockets-sansio"
+) -> AsyncIterator[str]:
     """Run `io.asgi()` under uvicorn in this loop; gives its address."""
-    config = uvicorn.Config(io.asgi(), host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio")
+    config = uvicorn.Config(app or io.asgi(), host="127.0.0.1", port=0, log_level="warning", ws=ws)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:
@@ -42,6 +47,22 @@ async def under_uvicorn(io: siox.Server) -> AsyncIterator[str]:
         await task
 
 
+@asynccontextmanager
+async def adopted(io: siox.Server) -> AsyncIterator[str]:
+    """Run the server under uvicorn, which must give every websocket's socket away; gives its address."""
+    websockets = 0
+    inner = io.asgi()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal websockets
+        websockets += scope["type"] == "websocket"
+        await inner(scope, receive, send)
+
+    async with under_uvicorn(io, app, Protocol) as url:
+        yield url
+    assert io.stats()["connections_adopted"] == websockets
+
+
 def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManager[str]]:
     """Run the server on its own listener, on so many threads (see `ServerConfig.io_threads`)."""
 
@@ -52,7 +73,7 @@ def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManage
     return start
 
 
-DRIVERS = {"own": own_listener, "asgi": under_uvicorn}
+DRIVERS = {"own": own_listener, "asgi": under_uvicorn, "adopted": adopted}
 THREADS = {"1 thread": on_threads(1), "2 threads": on_threads(2)}
 
 

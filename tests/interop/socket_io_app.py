@@ -1,6 +1,6 @@
 """The app that the official Socket.IO protocol 5 suite talks to.
 
-    python tests/interop/socket_io_app.py [own | threads | asgi]
+    python tests/interop/socket_io_app.py [own | threads | asgi | adopted]
 
 Source: socketio/socket.io, docs/socket.io-protocol, "Test suite".
 """
@@ -35,9 +35,10 @@ def custom(socket: siox.Socket) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["asgi"]:
+    if sys.argv[1:] in (["asgi"], ["adopted"]):
         import uvicorn
 
-        uvicorn.run(io.asgi(), host="127.0.0.1", port=3000, log_level="warning")
+        ws = "auto" if sys.argv[1:] == ["asgi"] else "siox.integrations.uvicorn:Protocol"
+        uvicorn.run(io.asgi(), host="127.0.0.1", port=3000, log_level="warning", ws=ws)
     else:
         io.run(port=3000)

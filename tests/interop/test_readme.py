@@ -1,4 +1,4 @@
-"""The README's server and client run as they are printed, but for the port."""
+"""The README's server and clients run as they are printed, but for the port."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from peers import HERE, NODE
 README = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    """The first code block of a language."""
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found.group(1)
+def block(language: str, number: int = 0) -> str:
+    """A code block of a language."""
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return found[number]
 
 
 def test_they_are_as_short_as_promised() -> None:
@@ -57,6 +56,18 @@ async def test_server_and_client_run_as_printed(tmp_path: Path) -> None:
             assert (await asyncio.wait_for(output.readline(), 10)).decode().strip() == "{ status: 'ok' }"
         first = clients[0].stdout
         assert first is not None
+        assert (await asyncio.wait_for(first.readline(), 10)).decode().strip() == "updated 1 { name: 'new' }"
+        program = tmp_path / "client.py"
+        program.write_text(block("python", 1).replace("3000", port), encoding="utf-8")
+        clients.append(
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-u", str(program), stdout=asyncio.subprocess.PIPE
+            )
+        )
+        output = clients[-1].stdout
+        assert output is not None
+        assert (await asyncio.wait_for(output.readline(), 10)).decode().strip() == "{'status': 'ok'}"
+        # The others hear of it, and it of what others do.
         assert (await asyncio.wait_for(first.readline(), 10)).decode().strip() == "updated 1 { name: 'new' }"
     finally:
         for process in [*clients, one]:

@@ -5,10 +5,10 @@ use crate::tree::{self, Tree};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use siox::proto::sid::{RANDOM_BYTES, Sid};
-use siox::proto::socket::namespace::{INVALID_NAMESPACE, write_connected, write_refusal};
-use siox::proto::socket::packet::{read_ack, read_event};
+use siox::proto::socket::namespace::{connected, refusal};
 use siox::proto::socket::{
-    AckTable, Connection, ConnectionLimits, Encoded, Incoming, Outcome, PacketKind, ProtocolError,
+    AckTable, Connection, ConnectionLimits, Data, Encoded, Incoming, Outcome, PacketKind, Parser,
+    ProtocolError,
 };
 use siox::proto::{Side, limits};
 use std::borrow::Cow;
@@ -43,9 +43,10 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, parser: Parser) -> Self {
+        let connection = Connection::new(Side::Server, now, Some(limits::CONNECT_TIMEOUT));
         Self {
-            connection: Connection::new(Side::Server, now, Some(limits::CONNECT_TIMEOUT)),
+            connection: connection.with_parser(parser),
             acks: AckTable::new(),
             events: Vec::new(),
             acknowledged: Vec::new(),
@@ -71,17 +72,17 @@ impl App {
             Incoming::Nothing => {}
             Incoming::Connect { namespace, .. } => {
                 self.last_socket += 1;
-                self.connection.joining(Arc::from(namespace), self.last_socket);
-                self.tasks.push_back(Task::Connect(namespace.to_owned()));
+                self.connection.joining(Arc::from(&*namespace), self.last_socket);
+                self.tasks.push_back(Task::Connect(namespace.into_owned()));
             }
             Incoming::Disconnect { socket } => drop(self.acks.remove_socket(socket)),
             Incoming::Event { socket, id, data, attachments } => {
-                let read = read_event(&data, attachments.len(), &mut Tree(&attachments));
+                let read = data.read_event(attachments.len(), &mut Tree(&attachments));
                 let (name, args) = read.map_err(|error| Fault::Data(error.to_string()))?;
                 self.tasks.push_back(Task::Event { socket, id, name, args });
             }
             Incoming::Ack { socket, id, data, attachments } => {
-                let read = read_ack(&data, attachments.len(), &mut Tree(&attachments));
+                let read = data.read_ack(attachments.len(), &mut Tree(&attachments));
                 let args = read.map_err(|error| Fault::Data(error.to_string()))?;
                 if self.acks.handle_ack(socket, id) == Outcome::Single {
                     self.acknowledged.push(json!({ "id": id, "args": args }));
@@ -107,27 +108,23 @@ impl App {
 
     fn connect(&mut self, namespace: &str) {
         let Some(socket) = self.connection.socket_in(namespace) else { return };
-        let mut data = Vec::new();
-        let kind = match namespace {
+        let parser = self.connection.parser();
+        let (kind, data) = match namespace {
             "/" | "/admin" | "/greeting" => {
                 self.connection.joined(socket);
-                write_connected(&mut data, &sid(socket));
-                PacketKind::Connect
+                (PacketKind::Connect, connected(parser, &sid(socket)))
             }
             "/pending" => return,
             "/refused" => {
-                write_refusal(&mut data, "refused", Some(br#"{"why":1}"#));
-                PacketKind::ConnectError
+                let why = data(parser, &json!({ "why": 1 }));
+                (PacketKind::ConnectError, refusal(parser, "refused", Some(&why)))
             }
-            _ => {
-                data.extend_from_slice(INVALID_NAMESPACE.as_bytes());
-                PacketKind::ConnectError
-            }
+            _ => (PacketKind::ConnectError, refusal(parser, "Invalid namespace", None)),
         };
         if kind == PacketKind::ConnectError {
             self.connection.left(socket);
         }
-        self.out.push_back(Encoded::from_text(kind, namespace, None, std::str::from_utf8(&data).unwrap()));
+        self.out.push_back(Encoded::from_data(kind, namespace, None, &data));
         if namespace == "/greeting" {
             self.send(PacketKind::Event, socket, None, &json!(["hello"]));
         }
@@ -148,7 +145,8 @@ impl App {
             Some("leave") => {
                 self.connection.left(socket);
                 self.acks.remove_socket(socket);
-                self.out.push_back(Encoded::empty(PacketKind::Disconnect, &namespace));
+                let parser = self.connection.parser();
+                self.out.push_back(Encoded::empty(parser, PacketKind::Disconnect, &namespace));
             }
             _ => {}
         }
@@ -156,7 +154,7 @@ impl App {
 
     pub(crate) fn send(&mut self, kind: PacketKind, socket: Socket, id: Option<u64>, data: &Value) {
         let namespace = Arc::clone(self.connection.namespace_of(socket).unwrap());
-        self.out.push_back(encode(kind, &namespace, id, data));
+        self.out.push_back(encode(self.connection.parser(), kind, &namespace, id, data));
     }
 }
 
@@ -167,11 +165,26 @@ pub(crate) fn sid(socket: Socket) -> Sid {
     Sid::from_random(random)
 }
 
-pub(crate) fn encode(kind: PacketKind, namespace: &str, id: Option<u64>, data: &Value) -> Encoded {
+pub(crate) fn encode(
+    parser: Parser,
+    kind: PacketKind,
+    namespace: &str,
+    id: Option<u64>,
+    data: &Value,
+) -> Encoded {
     let built: Result<Encoded, ()> =
-        Encoded::build(kind, namespace, id, |out, attachments: &mut Vec<Bytes>| {
-            tree::write(data, out, attachments);
+        Encoded::build(parser, kind, namespace, id, |out, attachments: &mut Vec<Bytes>| {
+            tree::write(parser, data, out, attachments);
             Ok(())
         });
     built.unwrap()
 }
+
+/// One value as the parser has it, without bytes.
+pub(crate) fn data(parser: Parser, value: &Value) -> Data<'static> {
+    let mut out = Vec::new();
+    tree::write(parser, value, &mut out, &mut Vec::new());
+    Data::from_vec(parser, out)
+}
+
+pub(crate) const PARSERS: [Parser; 2] = [Parser::Json, Parser::Msgpack];

@@ -10,10 +10,13 @@
 
 mod adapter;
 mod app;
+mod client;
 mod engine;
 mod http;
 mod http_refusals;
 mod json;
+mod msgpack;
+mod msgpack_vectors;
 #[cfg(feature = "net")]
 mod net;
 mod pair;

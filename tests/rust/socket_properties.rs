@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use siox::proto::Side;
 use siox::proto::limits::{ATTACHMENTS_TIMEOUT, CONNECT_TIMEOUT};
 use siox::proto::socket::packet::{check_event_name, decode, read_ack, read_event};
-use siox::proto::socket::{AckTable, Connection, ConnectionLimits, Incoming, Outcome, PacketKind};
+use siox::proto::socket::{AckTable, Connection, ConnectionLimits, Incoming, Outcome, PacketKind, Parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ proptest! {
     ) {
         let mut data = vec![Value::from(name.clone())];
         data.extend(args.iter().cloned());
-        let packet = encode(PacketKind::Event, &namespace, id, &data.into());
+        let packet = encode(Parser::Json, PacketKind::Event, &namespace, id, &data.into());
         prop_assume!(packet.attachments().count() <= LIMITS.max_attachments);
         let now = Instant::now();
         let mut connection = Connection::new(Side::Server, now, None);
@@ -150,14 +150,14 @@ proptest! {
         let Incoming::Event { socket: 1, id: read_id, data, attachments } = incoming else {
             panic!("{incoming:?}")
         };
-        let (read_name, read_args) = read_event(&data, attachments.len(), &mut Tree(&attachments)).unwrap();
+        let (read_name, read_args) = data.read_event(attachments.len(), &mut Tree(&attachments)).unwrap();
         prop_assert_eq!((read_id, read_name, read_args), (id, Value::from(name), args));
     }
 
     #[test]
     fn an_ack_is_read_back(id in 0..=siox::proto::limits::MAX_ACK_ID, args in values()) {
         let args = json!([args]);
-        let packet = encode(PacketKind::Ack, "/", Some(id), &args);
+        let packet = encode(Parser::Json, PacketKind::Ack, "/", Some(id), &args);
         prop_assume!(packet.attachments().count() <= LIMITS.max_attachments);
         let head = decode(&packet.text()[1..], LIMITS.max_attachments).unwrap();
         prop_assert_eq!((head.kind, head.id), (PacketKind::Ack, Some(id)));

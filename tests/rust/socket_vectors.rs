@@ -3,6 +3,7 @@
 use crate::app::{App, Fault, sid};
 use crate::tree;
 use serde_json::Value;
+use siox::proto::socket::Parser;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ fn joined(parts: &Value) -> String {
 
 fn run(vector: &Value) -> Run {
     let now = Instant::now();
-    let mut run = Run { app: App::new(now), now, replies: Vec::new(), closed: None };
+    let mut run = Run { app: App::new(now, Parser::Json), now, replies: Vec::new(), closed: None };
     for namespace in vector["join"].as_array().unwrap() {
         run.give(&format!("0{},", namespace.as_str().unwrap()).into());
     }

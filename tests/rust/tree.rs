@@ -1,10 +1,12 @@
-//! A sink that builds `serde_json` values, attachments as `{"base64": "…"}`: how the vectors write them.
+//! A sink that builds `serde_json` values, binary ones as `{"base64": "…"}`: how the vectors write them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use siox::proto::json::{Sink, Text};
+use siox::proto::msgpack;
+use siox::proto::socket::Parser;
 use std::convert::Infallible;
 
 /// Builds trees in which the attachments stand.
@@ -20,8 +22,44 @@ pub(crate) fn as_binary(value: &Value) -> Option<Vec<u8>> {
     Some(STANDARD.decode(object.get("base64")?.as_str()?).unwrap())
 }
 
-/// Writes a tree as JSON and attachments: the reverse of [`Tree`].
-pub(crate) fn write(value: &Value, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) {
+/// Writes a tree as the parser has it: the reverse of [`Tree`].
+pub(crate) fn write(parser: Parser, value: &Value, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) {
+    match parser {
+        Parser::Json => write_json(value, out, attachments),
+        Parser::Msgpack => write_msgpack(value, out),
+    }
+}
+
+fn write_msgpack(value: &Value, out: &mut Vec<u8>) {
+    if let Some(data) = as_binary(value) {
+        return msgpack::write_binary(out, &data);
+    }
+    match value {
+        Value::Null => msgpack::write_nil(out),
+        Value::Bool(value) => msgpack::write_boolean(out, *value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => msgpack::write_integer(out, value),
+            (_, Some(value)) => msgpack::write_unsigned(out, value),
+            _ => msgpack::write_float(out, number.as_f64().unwrap()),
+        },
+        Value::String(text) => msgpack::write_string(out, text),
+        Value::Array(items) => {
+            msgpack::write_array(out, items.len());
+            for item in items {
+                write_msgpack(item, out);
+            }
+        }
+        Value::Object(members) => {
+            msgpack::write_map(out, members.len());
+            for (key, item) in members {
+                msgpack::write_string(out, key);
+                write_msgpack(item, out);
+            }
+        }
+    }
+}
+
+fn write_json(value: &Value, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) {
     fn replace(value: &Value, attachments: &mut Vec<Bytes>) -> Value {
         if let Some(data) = as_binary(value) {
             attachments.push(data.into());
@@ -65,6 +103,9 @@ impl Sink for Tree<'_> {
     }
     fn attachment(&mut self, index: usize) -> Result<Value, Infallible> {
         Ok(binary(&self.0[index]))
+    }
+    fn binary(&mut self, data: &[u8]) -> Result<Value, Infallible> {
+        Ok(binary(data))
     }
     fn begin_array(&mut self) -> Result<Vec<Value>, Infallible> {
         Ok(Vec::new())

@@ -2,7 +2,9 @@
 
 import click
 
+from siox.cli.connect import connect
 from siox.cli.demo import demo
+from siox.cli.emit import emit
 from siox.cli.run import run
 
 
@@ -11,7 +13,9 @@ def main() -> None:
     """Socket.IO for Python with a Rust core."""
 
 
+main.add_command(connect)
 main.add_command(demo)
+main.add_command(emit)
 main.add_command(run)
 
 __all__ = ["main"]

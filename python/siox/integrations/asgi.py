@@ -49,7 +49,7 @@ class ASGIApp:
         self._server._attach(asyncio.get_running_loop())
         if scope["type"] == "http":
             await _Request(self._server, receive, send).serve(scope, target)
-        elif scope["type"] == "websocket":
+        elif scope["type"] == "websocket" and not _adopt(self._server, scope, target):
             await _WebSocket(self._server, receive, send).serve(scope, target)
 
     def _target(self, scope: Scope) -> str | None:
@@ -257,6 +257,21 @@ class _WebSocket:
             await _respond(self._send, "websocket.http.response", status, headers, body)
         else:  # the server answers 403 by itself
             await self._send({"type": "websocket.close", "code": 1000, "reason": ""})
+
+
+def _adopt(server: Server, scope: Scope, target: str) -> bool:
+    """Take the websocket's socket over from an ASGI server that gives it; False: it goes by messages."""
+    give = (scope.get("extensions") or {}).get("siox.adopt")
+    if give is None:
+        return False
+
+    def take(socket: Any, received: bytes, ended: Callable[[], None]) -> None:
+        server._engine.adopt(
+            socket, target, scope["headers"], received, ended, **_connection(scope), scope=scope
+        )
+
+    given: bool = give(take, server._stop)
+    return given
 
 
 def _connection(scope: Scope) -> dict[str, Any]:

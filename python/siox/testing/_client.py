@@ -32,7 +32,8 @@ class Client:
         self, arena: Arena, origin: Origin, *, query: Mapping[str, str], transport: str, upgrade: bool
     ) -> None:
         self.arena = arena
-        self.machine = Machine(transport, upgrade=upgrade, time=arena.engine.time())
+        parser = arena.server.config.parser
+        self.machine = Machine(transport, upgrade=upgrade, time=arena.engine.time(), parser=parser)
         self.refused: Response | None = None
         self.upgraded = asyncio.Event()
         self.sid = ""

@@ -151,6 +151,10 @@ impl Sink for Handshake {
         Ok(Value::Other)
     }
 
+    fn binary(&mut self, _data: &[u8]) -> Result<Value, Infallible> {
+        Ok(Value::Other)
+    }
+
     fn begin_array(&mut self) -> Result<Transports, Infallible> {
         Ok(Transports::default())
     }

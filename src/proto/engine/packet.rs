@@ -108,21 +108,25 @@ pub(super) fn base64_len(len: usize) -> usize {
 }
 
 /// Reads a text packet: a text frame, or one part of a polling payload.
+#[inline]
 pub fn decode_text(text: &str) -> Result<Packet<'_>, PacketError> {
-    let Some(first) = text.chars().next() else {
-        return Err(PacketError::Empty);
-    };
-    let data = text.get(first.len_utf8()..).unwrap_or_default();
-    Ok(match first {
-        '0' => Packet::Open(data),
-        '1' => Packet::Close,
-        '2' => Packet::Ping(data),
-        '3' => Packet::Pong(data),
-        '4' => Packet::Text(data),
-        '5' => Packet::Upgrade,
-        '6' => Packet::Noop,
-        'b' => Packet::Binary(Cow::Owned(STANDARD.decode(data).map_err(|_| PacketError::Base64)?)),
-        found => return Err(PacketError::UnknownType { found }),
+    // Behind a type, which is ASCII; of anything else the first character is not looked at by bytes.
+    let data = text.get(1..).unwrap_or_default();
+    Ok(match text.as_bytes().first() {
+        Some(b'0') => Packet::Open(data),
+        Some(b'1') => Packet::Close,
+        Some(b'2') => Packet::Ping(data),
+        Some(b'3') => Packet::Pong(data),
+        Some(b'4') => Packet::Text(data),
+        Some(b'5') => Packet::Upgrade,
+        Some(b'6') => Packet::Noop,
+        Some(b'b') => Packet::Binary(Cow::Owned(STANDARD.decode(data).map_err(|_| PacketError::Base64)?)),
+        _ => {
+            return Err(text
+                .chars()
+                .next()
+                .map_or(PacketError::Empty, |found| PacketError::UnknownType { found }));
+        }
     })
 }
 

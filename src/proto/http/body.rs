@@ -1,12 +1,14 @@
-//! How the body of a request is delimited (RFC 9112, section 6), refusing everything two parsers could
-//! read differently.
+//! How the body of a request or a response is delimited (RFC 9112, section 6), refusing everything two
+//! parsers could read differently.
 
 use super::error::HttpError;
-use super::head::Head;
+use super::fields::Fields;
 
 /// Where the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::proto) enum Framing {
+    /// Nothing was said: a request has none, a response may go on to the end of the stream.
+    Unsaid,
     /// There is none.
     Empty,
     /// After so many bytes; more than any limit when the number does not fit.
@@ -16,11 +18,11 @@ pub(super) enum Framing {
 }
 
 /// Reads Content-Length and Transfer-Encoding.
-pub(super) fn framing(head: &Head) -> Result<Framing, HttpError> {
+pub(in crate::proto) fn framing(head: &Fields) -> Result<Framing, HttpError> {
     let mut lengths = head.values("content-length");
     let mut encodings = head.values("transfer-encoding");
     match (lengths.next(), encodings.next()) {
-        (None, None) => Ok(Framing::Empty),
+        (None, None) => Ok(Framing::Unsaid),
         (Some(_), Some(_)) => Err(HttpError::AmbiguousLength),
         (Some(value), None) => {
             // Equal values given twice may be merged or refused; nobody sends them in good faith.
@@ -64,7 +66,7 @@ fn transfer_encoding(value: &[u8]) -> Result<Framing, HttpError> {
 }
 
 /// Whether the client waits for `100 Continue` (RFC 9110, 10.1.1).
-pub(super) fn expects_continue(head: &Head) -> Result<bool, HttpError> {
+pub(super) fn expects_continue(head: &Fields) -> Result<bool, HttpError> {
     match head.header_bytes("expect") {
         Some(value) if head.minor_version() >= 1 => {
             if value.eq_ignore_ascii_case(b"100-continue") {

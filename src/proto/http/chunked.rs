@@ -6,7 +6,7 @@ use crate::proto::limits::MAX_CHUNK_OVERHEAD;
 
 /// Decodes a chunked body; keeps only its data.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub(in crate::proto) struct Chunked {
     state: State,
     /// Data bytes the chunk still lacks, or its size so far.
     left: usize,
@@ -39,12 +39,12 @@ enum State {
 }
 
 impl Chunked {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::proto) fn new(limit: usize) -> Self {
         Self { state: State::Size, left: 0, overhead: 0, limit, body: Vec::new() }
     }
 
     /// Takes bytes from the start of `input`, gives how many.
-    pub(super) fn handle(&mut self, input: &[u8]) -> Result<usize, HttpError> {
+    pub(in crate::proto) fn handle(&mut self, input: &[u8]) -> Result<usize, HttpError> {
         let mut rest = input;
         while self.state != State::Over {
             if self.state == State::Data {
@@ -65,11 +65,16 @@ impl Chunked {
     }
 
     /// The body, once its last chunk is read.
-    pub(super) fn take_body(&mut self) -> Option<Vec<u8>> {
+    pub(in crate::proto) fn take_body(&mut self) -> Option<Vec<u8>> {
         (self.state == State::Over).then(|| std::mem::take(&mut self.body))
     }
 
-    pub(super) fn buffered(&self) -> usize {
+    /// As much of the body as has come, when the rest is not waited for.
+    pub(in crate::proto) fn so_far(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(in crate::proto) fn buffered(&self) -> usize {
         size_of::<Self>() + self.body.capacity()
     }
 
@@ -123,6 +128,6 @@ impl Chunked {
 }
 
 /// A character of a token (RFC 9110, 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub(in crate::proto) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,11 +1,11 @@
-//! What can be wrong with a request, and the status that says so.
+//! What can be wrong with a request or a response, and the status that tells a client so.
 
 /// A fault of the peer; answer with [`HttpError::status`] and close, as the stream cannot be trusted any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The head is no HTTP.
-    #[error("malformed request head: {0}")]
+    #[error("malformed head: {0}")]
     Malformed(httparse::Error),
     /// A line ends without CR, at this byte of the head or body.
     #[error("line feed without carriage return")]
@@ -23,7 +23,7 @@ pub enum HttpError {
     #[error("{0} Host headers")]
     Host(usize),
     /// The head is above the limit.
-    #[error("request head above {limit} bytes")]
+    #[error("head above {limit} bytes")]
     HeadTooLarge {
         /// The limit, bytes.
         limit: usize,
@@ -50,7 +50,7 @@ pub enum HttpError {
     #[error("unknown expectation")]
     Expectation,
     /// The body is above the limit.
-    #[error("request body above {limit} bytes")]
+    #[error("body above {limit} bytes")]
     BodyTooLarge {
         /// The limit, bytes.
         limit: usize,

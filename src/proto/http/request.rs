@@ -88,6 +88,11 @@ impl RequestReader {
         Self { buffer: Vec::new(), limits, stage: Stage::START }
     }
 
+    /// A reader whose first request, one without a body, was read by somebody else, and `rest` behind it.
+    pub fn after_request(limits: HttpLimits, rest: Vec<u8>) -> Self {
+        Self { buffer: rest, limits, stage: Stage::Done }
+    }
+
     /// Takes bytes of the stream; poll afterwards, and read the socket again only if [`Self::wants_input`].
     pub fn push(&mut self, input: &[u8]) {
         match self.stage {
@@ -188,10 +193,13 @@ impl RequestReader {
             return Err(HttpError::Host(hosts));
         }
         let limit = self.limits.max_body;
-        let framing = body::framing(&head)?;
+        let framing = match body::framing(&head)? {
+            Framing::Unsaid => Framing::Empty,
+            said => said,
+        };
         let mut expects_continue = body::expects_continue(&head)? && framing != Framing::Empty;
         self.stage = match framing {
-            Framing::Empty => Stage::Done,
+            Framing::Unsaid | Framing::Empty => Stage::Done,
             Framing::Chunked => Stage::Chunked(Box::new(Chunked::new(limit))),
             Framing::Length(length) if length > limit => {
                 // The error comes with the next poll: the caller has the head to answer it by, and

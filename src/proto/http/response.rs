@@ -65,7 +65,7 @@ impl Response {
         value: impl Into<Cow<'static, str>>,
     ) -> Result<(), HeaderError> {
         let (name, value) = (name.into(), value.into());
-        if !is_header_name(&name) || !value.bytes().all(is_value_byte) {
+        if !is_header(&name, &value) {
             return Err(HeaderError { name: name.into_owned() });
         }
         self.headers.push((name, value));
@@ -110,6 +110,11 @@ pub(in crate::proto) fn write_header(out: &mut Vec<u8>, name: &str, value: &str)
     out.extend_from_slice(b": ");
     out.extend(value.bytes().map(|byte| if is_value_byte(byte) { byte } else { b' ' }));
     out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a header has a name and a value that HTTP allows.
+pub(in crate::proto) fn is_header(name: &str, value: &str) -> bool {
+    is_header_name(name) && value.bytes().all(is_value_byte)
 }
 
 fn is_header_name(name: &str) -> bool {

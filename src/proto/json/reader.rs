@@ -40,6 +40,8 @@ pub enum Kind {
     Array,
     /// An object.
     Object,
+    /// Bytes, or what somebody has a type of their own for. In msgpack alone.
+    Binary,
     /// The end of the array that [`Reader::open_array`] opened.
     EndArray,
 }

@@ -1,9 +1,10 @@
-//! Where a reader puts what it reads.
+//! Where a reader puts what it reads, of JSON or of msgpack.
 
 use super::Text;
 use std::convert::Infallible;
 
-/// Builds values of its own kind from what a [`Reader`](super::Reader) finds, in the order of the text.
+/// Builds values of its own kind from what a [`Reader`](super::Reader) finds, in the order of the text. msgpack's
+/// [`Reader`](crate::proto::msgpack::Reader) feeds it too.
 ///
 /// An array or object is begun, filled and ended; its builder may be an index into the sink's own stack, since
 /// builders are ended in the reverse order of their beginning. When reading fails midway, the builders that are
@@ -38,6 +39,8 @@ pub trait Sink {
     }
     /// Attachment `index` of the packet; below the count the reader was told.
     fn attachment(&mut self, index: usize) -> Result<Self::Value, Self::Error>;
+    /// Bytes that stand where they belong: msgpack has them, JSON's are attachments.
+    fn binary(&mut self, data: &[u8]) -> Result<Self::Value, Self::Error>;
 
     /// Begins an array.
     fn begin_array(&mut self) -> Result<Self::Array, Self::Error>;
@@ -93,6 +96,9 @@ impl Sink for Skip {
         Ok(())
     }
     fn attachment(&mut self, _index: usize) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn binary(&mut self, _data: &[u8]) -> Result<(), Infallible> {
         Ok(())
     }
     fn begin_array(&mut self) -> Result<(), Infallible> {

@@ -23,12 +23,12 @@ impl<'t> Text<'t> {
     }
 
     /// A text known to be ASCII, which the binding's unsafe code relies on.
-    pub(super) fn ascii(text: &'t str) -> Self {
+    pub(in crate::proto) fn ascii(text: &'t str) -> Self {
         debug_assert!(text.is_ascii());
         Self(Form::Ascii(text))
     }
 
-    pub(super) fn utf8(text: &'t str) -> Self {
+    pub(in crate::proto) fn utf8(text: &'t str) -> Self {
         Self(Form::Utf8(text))
     }
 

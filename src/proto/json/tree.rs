@@ -1,4 +1,4 @@
-//! For tests: a sink that builds `serde_json` values, attachments as `{"attachment": n}`.
+//! For tests: a sink that builds `serde_json` values, attachments as `{"attachment": n}`, bytes as `{"binary": […]}`.
 
 use super::{Sink, Text};
 use serde_json::{Map, Value, json};
@@ -35,6 +35,9 @@ impl Sink for Tree {
     }
     fn attachment(&mut self, index: usize) -> Result<Value, Infallible> {
         Ok(json!({ "attachment": index }))
+    }
+    fn binary(&mut self, data: &[u8]) -> Result<Value, Infallible> {
+        Ok(json!({ "binary": data }))
     }
     fn begin_array(&mut self) -> Result<Vec<Value>, Infallible> {
         Ok(Vec::new())

@@ -11,18 +11,19 @@
 //! After **every** input poll all three until `None`, then [`Peer::poll_timeout`]. Reconnecting is not
 //! its affair: that is a new peer.
 
+mod outbox;
 mod polling;
 mod types;
+mod websocket;
 
 pub use types::{PeerClosed, PeerConfig, PeerEvent, Request, RequestKind, WebSocketAction};
 
 use super::Side;
-use super::engine::{self, CloseCause, CloseReason, Control, Packet, Session, SessionEvent, TransportKind};
-use super::socket::encoded::Part;
-use super::socket::{Connection, Encoded, Incoming, PacketKind, ProtocolError};
+use super::engine::{self, CloseReason, Control, Packet, Session, SessionEvent, TransportKind};
+use super::socket::{Connection, Data, Encoded, Incoming, PacketKind, Parser, ProtocolError};
 use bytes::Bytes;
+use outbox::Outbox;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,7 +40,9 @@ pub struct Peer<T: Copy + Eq> {
     sid: Option<String>,
     max_payload: Option<usize>,
     /// Data, wherever it will go.
-    outbox: VecDeque<Part>,
+    outbox: Outbox,
+    /// Polling: a pong goes ahead of the data.
+    pong: bool,
     /// What goes ahead of the data.
     websocket: VecDeque<WebSocketAction>,
     /// The session's goodbye, behind the data.
@@ -57,7 +60,8 @@ impl<T: Copy + Eq> Peer<T> {
             connection: Connection::new(Side::Client, now, None),
             sid: None,
             max_payload: None,
-            outbox: VecDeque::new(),
+            outbox: Outbox::default(),
+            pong: false,
             websocket: VecDeque::new(),
             goodbye: None,
             requests: polling::Requests::default(),
@@ -68,6 +72,13 @@ impl<T: Copy + Eq> Peer<T> {
             peer.open_websocket();
         }
         peer
+    }
+
+    /// The same with another parser, which has to be the server's.
+    #[must_use]
+    pub fn with_parser(mut self, parser: Parser) -> Self {
+        self.connection = self.connection.with_parser(parser);
+        self
     }
 
     /// The session's machine: its transport, and whether it is open or closed.
@@ -85,17 +96,30 @@ impl<T: Copy + Eq> Peer<T> {
         self.sid.as_deref()
     }
 
-    /// How many messages wait to be sent.
+    /// How many packets wait to be sent.
     pub fn queued(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Asks for a socket in a namespace; `auth` is a JSON object. False when one is there already.
-    pub fn connect(&mut self, namespace: Arc<str>, socket: T, auth: Option<&str>) -> bool {
+    /// How many bytes they have; of one that was sent in part, all.
+    pub fn queued_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
+    /// Whether the session was open at some time.
+    pub fn was_opened(&self) -> bool {
+        self.sid.is_some()
+    }
+
+    /// Asks for a socket in a namespace; `auth` is an object, in the parser's form. False when one is there already.
+    pub fn connect(&mut self, namespace: Arc<str>, socket: T, auth: Option<&Data<'_>>) -> bool {
         if self.session.is_closed() {
             return false;
         }
-        let packet = Encoded::from_text(PacketKind::Connect, &namespace, None, auth.unwrap_or_default());
+        let packet = match auth {
+            Some(auth) => Encoded::from_data(PacketKind::Connect, &namespace, None, auth),
+            None => Encoded::empty(self.connection.parser(), PacketKind::Connect, &namespace),
+        };
         let joining = self.connection.joining(namespace, socket);
         if joining {
             self.send(&packet);
@@ -107,7 +131,7 @@ impl<T: Copy + Eq> Peer<T> {
     pub fn disconnect(&mut self, socket: T) -> bool {
         let Some(namespace) = self.connection.namespace_of(socket).map(Arc::clone) else { return false };
         self.connection.left(socket);
-        self.send(&Encoded::empty(PacketKind::Disconnect, &namespace));
+        self.send(&Encoded::empty(self.connection.parser(), PacketKind::Disconnect, &namespace));
         true
     }
 
@@ -115,43 +139,32 @@ impl<T: Copy + Eq> Peer<T> {
     /// sends events to a namespace before [`PeerEvent::Connected`]: waiting for it is the caller's part.
     pub fn send(&mut self, packet: &Encoded) {
         if !self.session.is_closed() {
-            self.outbox.extend(packet.parts());
+            self.outbox.push(packet.clone());
         }
+    }
+
+    /// Begins anew on another transport, after one on which the session could not be opened. Sockets that
+    /// are joining and what is queued stay.
+    pub fn restart(&mut self, transport: TransportKind) {
+        self.session = Session::client(transport);
+        self.requests = polling::Requests::default();
+        (self.goodbye, self.fault) = (None, None);
+        self.websocket.clear();
+        self.events.clear();
+        if transport == TransportKind::WebSocket {
+            self.open_websocket();
+        }
+    }
+
+    /// The driver stops reading, or reads again; see [`Session::set_reading_paused`].
+    pub fn set_reading_paused(&mut self, paused: bool, config: &PeerConfig, now: Instant) {
+        self.session.set_reading_paused(paused, &config.session, now);
+        self.settle();
     }
 
     /// Ends the session; what is queued goes out first.
     pub fn close(&mut self, now: Instant) {
         self.session.close(now);
-        self.settle();
-    }
-
-    /// The WebSocket that was asked for is open.
-    pub fn handle_websocket_opened(&mut self, config: &PeerConfig, now: Instant) {
-        if self.session.transport() == TransportKind::Polling
-            && self.session.handle_probe_opened(&config.session, now).is_err()
-        {
-            self.websocket.push_back(WebSocketAction::Close);
-        }
-        self.settle();
-    }
-
-    /// A text message came on the WebSocket.
-    pub fn handle_websocket_text(&mut self, text: &str, config: &PeerConfig, now: Instant) {
-        self.handle_packet(TransportKind::WebSocket, engine::packet::decode_text(text), config, now);
-        self.settle();
-    }
-
-    /// A binary message came on the WebSocket.
-    pub fn handle_websocket_binary(&mut self, data: &[u8], config: &PeerConfig, now: Instant) {
-        self.handle_packet(TransportKind::WebSocket, Ok(engine::packet::decode_binary(data)), config, now);
-        self.settle();
-    }
-
-    /// The WebSocket could not be opened, or is gone.
-    pub fn handle_websocket_closed(&mut self, cause: CloseCause) {
-        self.session.handle_transport_closed(TransportKind::WebSocket, cause);
-        self.websocket.clear();
-        self.lose(TransportKind::WebSocket);
         self.settle();
     }
 
@@ -175,31 +188,14 @@ impl<T: Copy + Eq> Peer<T> {
         self.settle();
     }
 
-    /// What to do next on the WebSocket.
-    pub fn poll_websocket(&mut self) -> Option<WebSocketAction> {
-        if let Some(action) = self.websocket.pop_front() {
-            return Some(action);
-        }
-        if self.session.transport() != TransportKind::WebSocket || self.is_opening() {
-            return None;
-        }
-        if let Some(part) = self.outbox.pop_front() {
-            return Some(match part {
-                Part::Text(text) => WebSocketAction::Text(text),
-                Part::Binary(data) => WebSocketAction::Binary(data),
-            });
-        }
-        self.goodbye.take_if(|transport| *transport == TransportKind::WebSocket)?;
-        Some(WebSocketAction::Close)
-    }
-
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<PeerEvent<T>> {
         self.events.pop_front()
     }
 
-    fn is_opening(&self) -> bool {
-        !self.session.is_open() && !self.session.is_closed()
+    /// Whether the goodbye of a session that is over is still to be sent.
+    pub fn has_goodbye(&self) -> bool {
+        self.goodbye.is_some()
     }
 
     fn query(&self, transport: TransportKind) -> String {
@@ -209,11 +205,6 @@ impl<T: Copy + Eq> Peer<T> {
             query.extend(utf8_percent_encode(sid, SID));
         }
         query
-    }
-
-    fn open_websocket(&mut self) {
-        let query = self.query(TransportKind::WebSocket);
-        self.websocket.push_back(WebSocketAction::Open { query });
     }
 
     /// A packet of either transport: through the session, and its message through the connection.
@@ -228,8 +219,14 @@ impl<T: Copy + Eq> Peer<T> {
             Ok(packet) => packet,
             Err(error) => return self.session.handle_packet_error(from, error),
         };
+        let is_ping = matches!(packet, Packet::Ping(_)) && from == self.session.transport();
         let incoming = match self.session.handle_packet(from, packet, &config.session, now) {
-            engine::Incoming::Nothing => return,
+            engine::Incoming::Nothing => {
+                if is_ping && self.session.is_open() {
+                    self.events.push_back(PeerEvent::Ping);
+                }
+                return;
+            }
             engine::Incoming::Opened(opened) => {
                 let sid = opened.sid.into_owned();
                 self.max_payload = opened.max_payload;
@@ -240,7 +237,11 @@ impl<T: Copy + Eq> Peer<T> {
             engine::Incoming::Binary(data) => self.connection.handle_binary(data, &config.limits),
         };
         match incoming {
-            Ok(incoming) => self.events.extend(event(incoming)),
+            Ok(incoming) => {
+                if let Some(event) = event(incoming) {
+                    self.events.push_back(event);
+                }
+            }
             Err(error) => self.fail(error, now),
         }
     }
@@ -255,25 +256,36 @@ impl<T: Copy + Eq> Peer<T> {
     /// A transport took with it what was to be sent on it.
     fn lose(&mut self, transport: TransportKind) {
         self.goodbye.take_if(|goodbye| *goodbye == transport);
-        if self.session.is_closed() {
+        if self.session.is_closed() && self.was_opened() {
             self.outbox.clear();
         }
     }
 
     /// Takes what the session has to say.
+    #[inline]
     fn settle(&mut self) {
-        while let Some(transmit) = self.session.poll_transmit() {
-            self.transmit(transmit.transport, transmit.packet);
+        if self.session.has_news() {
+            self.take_news();
         }
-        while let Some(event) = self.session.poll_event() {
+    }
+
+    fn take_news(&mut self) {
+        loop {
+            while let Some(transmit) = self.session.poll_transmit() {
+                self.transmit(transmit.transport, transmit.packet);
+            }
+            // What is told may let the next packet go: a goodbye that waited for the upgrade.
+            let Some(event) = self.session.poll_event() else { return };
             match event {
                 SessionEvent::ProbeWanted => self.open_websocket(),
                 SessionEvent::ProbeOpened => {}
                 SessionEvent::Upgraded => self.events.push_back(PeerEvent::Upgraded),
                 SessionEvent::ProbeFailed(why) => self.events.push_back(PeerEvent::UpgradeFailed(why)),
                 SessionEvent::Closed(reason) => {
-                    if reason != CloseReason::ForcedClose {
+                    // What was queued before it was open waits for another transport, if one is tried.
+                    if self.was_opened() != (reason == CloseReason::ForcedClose) {
                         self.outbox.clear();
+                        self.pong = false;
                     }
                     self.websocket.retain(|action| !matches!(action, WebSocketAction::Open { .. }));
                     let closed = self.fault.take().map_or(PeerClosed::Session(reason), PeerClosed::Protocol);
@@ -292,29 +304,34 @@ impl<T: Copy + Eq> Peer<T> {
             (Control::Close, _) => self.websocket.push_back(WebSocketAction::Close),
             (packet, TransportKind::WebSocket) => {
                 let text = packet.as_text().unwrap_or_default();
-                self.websocket.push_back(WebSocketAction::Text(Bytes::from_static(text.as_bytes())));
+                let action = WebSocketAction::Text(Bytes::from_static(text.as_bytes()));
+                // One pong answers all the pings that came while none could be written.
+                if packet != Control::Pong || self.websocket.back() != Some(&action) {
+                    self.websocket.push_back(action);
+                }
             }
-            (packet, TransportKind::Polling) => {
-                let text = packet.as_text().unwrap_or_default();
-                self.outbox.push_front(Part::Text(Bytes::from_static(text.as_bytes())));
-            }
+            // A client says nothing else there.
+            (_, TransportKind::Polling) => self.pong = true,
         }
     }
 }
 
 /// What a client's connection says, with its own copy of the data.
+#[inline]
 fn event<T>(incoming: Incoming<'_, T>) -> Option<PeerEvent<T>> {
     Some(match incoming {
         // A client's connection never says `Connect`.
         Incoming::Nothing | Incoming::Connect { .. } => return None,
-        Incoming::Connected { socket, data } => PeerEvent::Connected { socket, data: data.to_owned() },
-        Incoming::ConnectError { socket, data } => PeerEvent::ConnectError { socket, data: data.to_owned() },
+        Incoming::Connected { socket, data } => PeerEvent::Connected { socket, data: data.into_owned() },
+        Incoming::ConnectError { socket, data } => {
+            PeerEvent::ConnectError { socket, data: data.into_owned() }
+        }
         Incoming::Disconnect { socket } => PeerEvent::Disconnect { socket },
         Incoming::Event { socket, id, data, attachments } => {
-            PeerEvent::Event { socket, id, data: Cow::into_owned(data), attachments }
+            PeerEvent::Event { socket, id, data: data.into_owned(), attachments }
         }
         Incoming::Ack { socket, id, data, attachments } => {
-            PeerEvent::Ack { socket, id, data: Cow::into_owned(data), attachments }
+            PeerEvent::Ack { socket, id, data: data.into_owned(), attachments }
         }
     })
 }

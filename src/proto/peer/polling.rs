@@ -5,19 +5,31 @@
 use super::{Peer, PeerConfig, Request, RequestKind};
 use crate::proto::engine::payload::{self, PayloadWriter, binary_len};
 use crate::proto::engine::{CloseCause, TransportFault, TransportKind};
-use crate::proto::limits::MAX_PAYLOAD_PACKETS;
+use crate::proto::limits::{MAX_PAYLOAD_PACKETS, MAX_SERVER_PACKETS, PYTHON_PAYLOAD_PACKETS};
 use crate::proto::socket::encoded::Part;
 use bytes::Bytes;
 use std::time::Instant;
 
 /// The packet that ends a session.
 const GOODBYE: &str = "1";
+/// The packet that answers a ping.
+const PONG: &str = "3";
+/// How python-engineio answers a POST.
+const PYTHON_OK: &[u8] = b"OK";
 
 /// Which requests the driver has under way; the session forgets them when it is closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     get: bool,
     post: bool,
+    /// Packets that the server takes in one payload.
+    max_packets: usize,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { get: false, post: false, max_packets: MAX_PAYLOAD_PACKETS }
+    }
 }
 
 impl Requests {
@@ -39,8 +51,9 @@ impl<T: Copy + Eq> Peer<T> {
             return None;
         }
         let goodbye = self.goodbye == Some(TransportKind::Polling);
-        let data =
-            !self.outbox.is_empty() && self.session.may_post() && self.session.begin_post(None).is_ok();
+        let data = (self.pong || !self.outbox.is_empty())
+            && self.session.may_post()
+            && self.session.begin_post(None).is_ok();
         if !data && !goodbye {
             return None;
         }
@@ -59,21 +72,25 @@ impl<T: Copy + Eq> Peer<T> {
         let mut body = Vec::new();
         let mut writer = PayloadWriter::new(&mut body);
         let mut size = 0;
-        while let Some(part) = self.outbox.front() {
-            size += match part {
+        if std::mem::take(&mut self.pong) {
+            writer.push_text(PONG);
+            size += PONG.len() + 1;
+        }
+        while let Some((part, next)) = self.outbox.part() {
+            size += match &part {
                 Part::Text(text) => text.len(),
                 Part::Binary(data) => binary_len(data.len()),
             };
-            if !writer.is_empty() && size > limit {
+            if !writer.is_empty() && (size > limit || writer.len() >= self.requests.max_packets) {
                 break;
             }
-            match part {
+            match &part {
                 Part::Text(text) => writer.push_text(std::str::from_utf8(text).unwrap_or_default()),
                 Part::Binary(data) => writer.push_binary(data),
             }
             // The separator.
             size += 1;
-            self.outbox.pop_front();
+            self.outbox.advance(next);
         }
         let last = self.outbox.is_empty();
         if last && self.goodbye.take_if(|transport| *transport == TransportKind::Polling).is_some() {
@@ -93,18 +110,24 @@ impl<T: Copy + Eq> Peer<T> {
     ) {
         *self.requests.slot(kind) = false;
         if status != 200 {
-            return self.lose_polling(TransportFault::HttpStatus { status });
+            return self.lose_polling(kind, TransportFault::HttpStatus { status });
         }
         match kind {
             RequestKind::Get => {
-                match payload::decode_bytes(body, MAX_PAYLOAD_PACKETS) {
+                match payload::decode_bytes(body, MAX_SERVER_PACKETS) {
                     Ok(packets) => packets
                         .for_each(|packet| self.handle_packet(TransportKind::Polling, packet, config, now)),
                     Err(error) => self.session.handle_packet_error(TransportKind::Polling, error),
                 }
                 self.session.end_get();
             }
-            RequestKind::Post => self.session.end_post(),
+            RequestKind::Post => {
+                // It says so too when it has thrown a longer payload away.
+                if body == PYTHON_OK {
+                    self.requests.max_packets = PYTHON_PAYLOAD_PACKETS;
+                }
+                self.session.end_post();
+            }
         }
         self.settle();
     }
@@ -112,10 +135,14 @@ impl<T: Copy + Eq> Peer<T> {
     /// A request was not answered.
     pub fn handle_request_failed(&mut self, kind: RequestKind) {
         *self.requests.slot(kind) = false;
-        self.lose_polling(TransportFault::Io);
+        self.lose_polling(kind, TransportFault::Io);
     }
 
-    fn lose_polling(&mut self, fault: TransportFault) {
+    fn lose_polling(&mut self, kind: RequestKind, fault: TransportFault) {
+        // The goodbye does not go by a GET.
+        if kind == RequestKind::Get && self.session.is_closed() {
+            return self.session.end_get();
+        }
         self.session.handle_transport_closed(TransportKind::Polling, CloseCause::Error(fault));
         self.lose(TransportKind::Polling);
         self.settle();

@@ -1,7 +1,7 @@
 //! The words in which a peer and its driver talk.
 
 use crate::proto::engine::{CloseReason, ProbeFailure, SessionConfig};
-use crate::proto::socket::{ConnectionLimits, ProtocolError};
+use crate::proto::socket::{ConnectionLimits, Data, ProtocolError};
 use bytes::Bytes;
 
 /// What all peers of a client share.
@@ -71,19 +71,21 @@ pub enum PeerEvent<T> {
     Upgraded,
     /// The session stays on polling.
     UpgradeFailed(ProbeFailure),
+    /// The server's heartbeat; it is answered.
+    Ping,
     /// The server let a socket in.
     Connected {
         /// Which one.
         socket: T,
-        /// A JSON object, see [`Connected`](crate::proto::socket::namespace::Connected).
-        data: String,
+        /// An object, see [`Connected`](crate::proto::socket::namespace::Connected).
+        data: Data<'static>,
     },
     /// The server refused a socket, which is gone.
     ConnectError {
         /// Which one.
         socket: T,
-        /// JSON: an object, or a string.
-        data: String,
+        /// An object, or a string.
+        data: Data<'static>,
     },
     /// The server took a socket out of its namespace; it is gone.
     Disconnect {
@@ -96,8 +98,8 @@ pub enum PeerEvent<T> {
         socket: T,
         /// Set when the server asks for an acknowledgement.
         id: Option<u64>,
-        /// A JSON array, not parsed yet.
-        data: String,
+        /// An array, not parsed yet.
+        data: Data<'static>,
         /// What its placeholders stand for.
         attachments: Vec<Bytes>,
     },
@@ -107,8 +109,8 @@ pub enum PeerEvent<T> {
         socket: T,
         /// Of which event.
         id: u64,
-        /// A JSON array, not parsed yet.
-        data: String,
+        /// An array, not parsed yet.
+        data: Data<'static>,
         /// What its placeholders stand for.
         attachments: Vec<Bytes>,
     },

@@ -84,8 +84,7 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
     pub fn insert_many(&mut self, sockets: impl IntoIterator<Item = K>, deadline: Instant) -> u64 {
         let debtors: HashSet<K> = sockets.into_iter().collect();
         if debtors.is_empty() {
-            self.last_id += 1;
-            return self.last_id;
+            return self.take_id();
         }
         let id = self.last_id + 1;
         for &socket in &debtors {
@@ -95,8 +94,7 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
     }
 
     fn add(&mut self, debtors: Debtors<K>, deadline: Option<Instant>) -> u64 {
-        self.last_id += 1;
-        let id = self.last_id;
+        let id = self.take_id();
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
@@ -116,8 +114,17 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
     /// A socket is gone: each id that it owed, ascending, with what that means for it.
     /// [`Outcome::Single`] is one that fails; a broadcast goes on, or is complete, without it.
     pub fn remove_socket(&mut self, socket: K) -> Vec<(u64, Outcome)> {
+        self.remove_socket_but(socket, |_| false)
+    }
+
+    /// The same, but for the ids to keep: their packets are still to be sent.
+    pub fn remove_socket_but(&mut self, socket: K, keep: impl Fn(u64) -> bool) -> Vec<(u64, Outcome)> {
         let ids = self.by_socket.remove(&socket).unwrap_or_default();
-        ids.into_iter().map(|id| (id, self.settle(socket, id))).collect()
+        let (kept, gone): (SmallVec<_>, SmallVec<[u64; 2]>) = ids.into_iter().partition(|&id| keep(id));
+        if !kept.is_empty() {
+            self.by_socket.insert(socket, kept);
+        }
+        gone.into_iter().map(|id| (id, self.settle(socket, id))).collect()
     }
 
     /// Nobody waits for this id any more (its packet could not be sent). False when it was done.
@@ -133,6 +140,25 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
         true
     }
 
+    /// An id that this table does not watch; no other will be the same.
+    pub fn take_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Whom alone an id was asked of, if it is waited for.
+    pub fn debtor(&self, id: u64) -> Option<K> {
+        match self.entries.get(&id)?.debtors {
+            Debtors::One(socket) => Some(socket),
+            Debtors::Many(_) => None,
+        }
+    }
+
+    /// How many acknowledgements a socket owes.
+    pub fn owed(&self, socket: K) -> usize {
+        self.by_socket.get(&socket).map_or(0, SmallVec::len)
+    }
+
     /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|&(deadline, _)| deadline)
@@ -141,15 +167,16 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
     /// The ids whose deadline has passed, earliest first; they are done.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<u64> {
         let mut expired = Vec::new();
-        while let Some(&(deadline, id)) = self.deadlines.first() {
-            if deadline > now {
-                break;
-            }
-            self.deadlines.pop_first();
+        while let Some(id) = self.overdue(now) {
             self.cancel(id);
             expired.push(id);
         }
         expired
+    }
+
+    /// The id whose deadline passed first; it is waited for until it is cancelled.
+    pub fn overdue(&self, now: Instant) -> Option<u64> {
+        self.deadlines.first().filter(|&&(deadline, _)| deadline <= now).map(|&(_, id)| id)
     }
 
     /// How many ids are waited for.
@@ -245,6 +272,20 @@ mod tests {
         assert_eq!(table.remove_socket('a'), []);
         assert_eq!(table.poll_timeout(), None);
         assert_eq!(table.handle_ack('b', other), Outcome::Single);
+    }
+
+    #[test]
+    fn what_is_still_to_be_sent_is_waited_for() {
+        let mut table = AckTable::new();
+        let ids: Vec<u64> = (0..4).map(|_| table.insert('a', None).unwrap()).collect();
+        assert_eq!(table.take_id(), ids[3] + 1);
+        assert_eq!((table.owed('a'), table.debtor(ids[1])), (4, Some('a')));
+        let gone = table.remove_socket_but('a', |id| id == ids[1] || id == ids[3]);
+        assert_eq!(gone, [(ids[0], Outcome::Single), (ids[2], Outcome::Single)]);
+        assert_eq!((table.owed('a'), table.len(), table.debtor(ids[0])), (2, 2, None));
+        assert_eq!(table.handle_ack('a', ids[3]), Outcome::Single);
+        assert_eq!(table.remove_socket('a'), [(ids[1], Outcome::Single)]);
+        assert!(table.is_empty() && table.by_socket.is_empty());
     }
 
     #[test]

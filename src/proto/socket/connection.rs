@@ -2,167 +2,37 @@
 //!
 //! Source: Socket.IO protocol 5, "Connection to a namespace" to "Disconnection"; the state rules are the
 //! reference server's (`client.ts`) and the reference client's (`manager.ts`, `socket.ts`).
-//! Neither sends anything nor parses an event's JSON: it says whose packet came and what it was.
+//! Neither sends anything nor reads an event's data: it says whose packet came and what it was.
 
 use super::attachment::{Attachments, Progress};
-use super::packet::{self, Head, PacketError, PacketKind};
-use crate::proto::json::JsonError;
-use crate::proto::{Side, limits};
+use super::data::{Data, Parser};
+use super::msgpack;
+use super::packet::{self, Head, PacketKind};
+use crate::proto::Side;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a connection allows its peer; shared by all connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// Attachments of one packet.
-    pub max_attachments: usize,
-    /// All attachments of one packet together, bytes.
-    pub max_attachments_size: usize,
-    /// Time for all attachments of a packet.
-    pub attachments_timeout: Duration,
-    /// Namespaces joined at a time.
-    pub max_namespaces: usize,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            max_attachments: limits::MAX_ATTACHMENTS,
-            max_attachments_size: limits::MAX_ATTACHMENTS_SIZE_FACTOR * limits::MAX_HTTP_BUFFER_SIZE,
-            attachments_timeout: limits::ATTACHMENTS_TIMEOUT,
-            max_namespaces: limits::MAX_NAMESPACES,
-        }
-    }
-}
-
-/// What one message of the session meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Incoming<'a, T> {
-    /// Nothing to do: attachments are due, or the packet was for a socket that has left.
-    Nothing,
-    /// Server: a client wants to join. Answer by [`Connection::joining`] now and
-    /// [`Connection::joined`] or [`Connection::left`] later, or by a CONNECT_ERROR alone.
-    Connect {
-        /// The namespace asked for.
-        namespace: &'a str,
-        /// The JSON object that came along.
-        auth: Option<&'a str>,
-    },
-    /// Client: the server let the socket in.
-    Connected {
-        /// Which socket.
-        socket: T,
-        /// The JSON object with its id; empty from a server of protocol 4.
-        data: &'a str,
-    },
-    /// Client: the server refused the socket, which is gone.
-    ConnectError {
-        /// Which socket.
-        socket: T,
-        /// A JSON object, or a JSON string from other implementations.
-        data: &'a str,
-    },
-    /// The peer took the socket out of its namespace; it is gone.
-    Disconnect {
-        /// Which socket.
-        socket: T,
-    },
-    /// An event, complete with its attachments. On the client it may come before
-    /// [`Incoming::Connected`]; then it waits for it.
-    Event {
-        /// Which socket.
-        socket: T,
-        /// Set when the peer asks for an acknowledgement.
-        id: Option<u64>,
-        /// A JSON array, not yet parsed: see [`packet::read_event`].
-        data: Cow<'a, str>,
-        /// In the order of their placeholders' numbers; empty for a plain packet.
-        attachments: Vec<Bytes>,
-    },
-    /// An acknowledgement, complete with its attachments.
-    Ack {
-        /// Which socket.
-        socket: T,
-        /// The id that the event was sent with.
-        id: u64,
-        /// A JSON array, not yet parsed: see [`packet::read_ack`].
-        data: Cow<'a, str>,
-        /// As in [`Incoming::Event`].
-        attachments: Vec<Bytes>,
-    },
-}
-
-/// Why the whole connection has to close. The peer's fault, always.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProtocolError {
-    /// A text that is no packet.
-    #[error(transparent)]
-    Packet(#[from] PacketError),
-    /// CONNECT, its reply or CONNECT_ERROR with data that is not JSON.
-    #[error(transparent)]
-    BadData(JsonError),
-    /// A packet for a namespace that is not joined, or not yet.
-    #[error("a packet of type {0:?} for a namespace that is not joined")]
-    NotJoined(PacketKind),
-    /// A second CONNECT to a namespace.
-    #[error("CONNECT to a namespace that is joined or about to be")]
-    AlreadyJoined,
-    /// A client sent what only servers send.
-    #[error("CONNECT_ERROR from a client")]
-    ConnectErrorFromClient,
-    /// CONNECT to one namespace more than allowed.
-    #[error("more than {limit} namespaces")]
-    TooManyNamespaces {
-        /// The most allowed.
-        limit: usize,
-    },
-    /// A text came where an attachment was due.
-    #[error("a text came while attachments were due")]
-    TextAmidAttachments,
-    /// A binary message came where none was due.
-    #[error("a binary message came while no attachment was due")]
-    UnexpectedAttachment,
-    /// The attachments of a packet are too large together.
-    #[error("the attachments of a packet have more than {limit} bytes")]
-    AttachmentsTooLarge {
-        /// The most allowed, bytes.
-        limit: usize,
-    },
-    /// The attachments of a packet did not come in time.
-    #[error("the attachments of a packet did not come in time")]
-    AttachmentsTimeout,
-    /// No namespace was joined in time.
-    #[error("no namespace was joined in time")]
-    ConnectTimeout,
-}
-
-impl ProtocolError {
-    /// The reason that the connection's sockets are told, in the reference implementation's words.
-    pub fn reason(&self, side: Side) -> &'static str {
-        match side {
-            Side::Server => "forced close",
-            Side::Client => "parse error",
-        }
-    }
-}
+pub use super::incoming::{ConnectionLimits, Incoming, ProtocolError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State<T> {
     Joining(T),
+    /// Client: the socket before it left, and the server may have taken that one out meanwhile: a DISCONNECT is
+    /// not for this one.
+    Rejoining(T),
     Joined(T),
-    /// The server took the socket out. The client may have packets on their way that it sent
-    /// before it knew: they are dropped, which the reference server does not (it closes).
+    /// This side took the socket out. The peer may have packets on their way that it sent before it knew: they
+    /// are dropped, which the reference server does not (it closes).
     Left,
 }
 
 impl<T: Copy> State<T> {
     /// From joining to joined; gives the socket, unless it was not joining.
     fn admit(&mut self) -> Option<T> {
-        let Self::Joining(socket) = *self else { return None };
+        let (Self::Joining(socket) | Self::Rejoining(socket)) = *self else { return None };
         *self = Self::Joined(socket);
         Some(socket)
     }
@@ -177,7 +47,7 @@ struct Member<T> {
 impl<T: Copy> Member<T> {
     fn token(&self) -> Option<T> {
         match self.state {
-            State::Joining(token) | State::Joined(token) => Some(token),
+            State::Joining(token) | State::Rejoining(token) | State::Joined(token) => Some(token),
             State::Left => None,
         }
     }
@@ -200,13 +70,26 @@ pub struct Connection<T: Copy + Eq> {
     pending: Option<Box<Pending<T>>>,
     connect_deadline: Option<Instant>,
     side: Side,
+    parser: Parser,
 }
 
 impl<T: Copy + Eq> Connection<T> {
-    /// A connection with no namespace. A server's peer has `connect_timeout` to join one.
+    /// A connection with no namespace and the default parser. A server's peer has `connect_timeout` to join one.
     pub fn new(side: Side, now: Instant, connect_timeout: Option<Duration>) -> Self {
         let connect_deadline = connect_timeout.map(|timeout| now + timeout);
-        Self { members: SmallVec::new(), pending: None, connect_deadline, side }
+        Self { members: SmallVec::new(), pending: None, connect_deadline, side, parser: Parser::Json }
+    }
+
+    /// The same with another parser.
+    #[must_use]
+    pub fn with_parser(mut self, parser: Parser) -> Self {
+        self.parser = parser;
+        self
+    }
+
+    /// How the peer's packets are read, and how ours are to be written.
+    pub fn parser(&self) -> Parser {
+        self.parser
     }
 
     /// Takes a text message of the session (without the Engine.IO type digit).
@@ -216,29 +99,71 @@ impl<T: Copy + Eq> Connection<T> {
         limits: &ConnectionLimits,
         now: Instant,
     ) -> Result<Incoming<'a, T>, ProtocolError> {
+        if self.parser == Parser::Msgpack {
+            return Err(ProtocolError::TextWithMsgpack);
+        }
         if self.pending.is_some() {
             return Err(ProtocolError::TextAmidAttachments);
         }
         let head = packet::decode(text, limits.max_attachments)?;
+        if head.attachments > 0 {
+            return self.expect_attachments(&head, limits, now);
+        }
+        self.handle_packet(head.map(Data::from), limits)
+    }
+
+    /// Takes a binary message of the session: an attachment, or with msgpack a packet.
+    pub fn handle_binary<'a>(
+        &mut self,
+        data: Cow<'a, [u8]>,
+        limits: &ConnectionLimits,
+    ) -> Result<Incoming<'a, T>, ProtocolError> {
+        match (self.parser, data) {
+            (Parser::Json, data) => self.handle_attachment(data, limits),
+            (Parser::Msgpack, Cow::Borrowed(data)) => {
+                self.handle_packet(msgpack::decode(data)?.map(Data::from), limits)
+            }
+            (Parser::Msgpack, Cow::Owned(data)) => {
+                self.handle_packet(msgpack::decode(&data)?.map(Data::from), limits).map(Incoming::into_owned)
+            }
+        }
+    }
+
+    fn handle_packet<'a>(
+        &mut self,
+        head: Head<'a, Data<'a>>,
+        limits: &ConnectionLimits,
+    ) -> Result<Incoming<'a, T>, ProtocolError> {
         match head.kind {
             PacketKind::Connect => self.handle_connect(head, limits),
             PacketKind::ConnectError => self.handle_connect_error(head),
             PacketKind::Disconnect => {
                 let Some(socket) = self.recipient(&head)? else { return Ok(Incoming::Nothing) };
+                if let Some(state) = self.find(head.namespace).map(|member| &mut member.state)
+                    && matches!(state, State::Rejoining(_))
+                {
+                    *state = State::Joining(socket);
+                    return Ok(Incoming::Nothing);
+                }
                 self.remove(socket);
                 Ok(Incoming::Disconnect { socket })
             }
-            PacketKind::Event | PacketKind::Ack => self.handle_data(head, limits, now),
+            PacketKind::Event | PacketKind::Ack => {
+                let Some(socket) = self.recipient(&head)? else { return Ok(Incoming::Nothing) };
+                Ok(incoming(socket, head.kind, head.id, head.data, Vec::new()))
+            }
         }
     }
 
-    /// Takes a binary message of the session.
-    pub fn handle_binary(
+    fn handle_attachment<'a>(
         &mut self,
         data: Cow<'_, [u8]>,
         limits: &ConnectionLimits,
-    ) -> Result<Incoming<'static, T>, ProtocolError> {
-        let pending = self.pending.as_mut().ok_or(ProtocolError::UnexpectedAttachment)?;
+    ) -> Result<Incoming<'a, T>, ProtocolError> {
+        let Some(pending) = &mut self.pending else {
+            let begins_like_msgpack = matches!(data.first(), Some(0x82..=0x86));
+            return Err(ProtocolError::UnexpectedAttachment { begins_like_msgpack });
+        };
         match pending.attachments.push(data, limits.max_attachments_size) {
             Progress::Due => return Ok(Incoming::Nothing),
             Progress::TooLarge => {
@@ -252,19 +177,19 @@ impl<T: Copy + Eq> Connection<T> {
         let Some(socket) = socket.filter(|&socket| self.namespace_of(socket).is_some()) else {
             return Ok(Incoming::Nothing);
         };
-        Ok(incoming(socket, kind, id, Cow::Owned(data), attachments.into_received()))
+        Ok(incoming(socket, kind, id, data.into(), attachments.into_received()))
     }
 
     fn handle_connect<'a>(
         &mut self,
-        head: Head<'a>,
+        head: Head<'a, Data<'a>>,
         limits: &ConnectionLimits,
     ) -> Result<Incoming<'a, T>, ProtocolError> {
-        super::namespace::check_connect(head.data)?;
+        super::namespace::check_connect(&head.data)?;
         let side = self.side;
         let member = self.find(head.namespace);
         match (side, member.map(|member| &mut member.state)) {
-            (_, Some(State::Joined(_))) | (Side::Server, Some(State::Joining(_))) => {
+            (_, Some(State::Joined(_))) | (Side::Server, Some(State::Joining(_) | State::Rejoining(_))) => {
                 Err(ProtocolError::AlreadyJoined)
             }
             (Side::Client, Some(state)) => Ok(state
@@ -276,7 +201,7 @@ impl<T: Copy + Eq> Connection<T> {
                     self.check_room_for_one(limits.max_namespaces)?;
                 }
                 let auth = Some(head.data).filter(|data| !data.is_empty());
-                Ok(Incoming::Connect { namespace: head.namespace, auth })
+                Ok(Incoming::Connect { namespace: Cow::Borrowed(head.namespace), auth })
             }
         }
     }
@@ -288,48 +213,48 @@ impl<T: Copy + Eq> Connection<T> {
         if self.members.len() >= limit { Err(ProtocolError::TooManyNamespaces { limit }) } else { Ok(()) }
     }
 
-    fn handle_connect_error<'a>(&mut self, head: Head<'a>) -> Result<Incoming<'a, T>, ProtocolError> {
+    fn handle_connect_error<'a>(
+        &mut self,
+        head: Head<'a, Data<'a>>,
+    ) -> Result<Incoming<'a, T>, ProtocolError> {
         if self.side == Side::Server {
             return Err(ProtocolError::ConnectErrorFromClient);
         }
-        super::namespace::check(head.data).map_err(ProtocolError::BadData)?;
+        super::namespace::check(&head.data)?;
         let Some(socket) = self.recipient(&head)? else { return Ok(Incoming::Nothing) };
         self.remove(socket);
         Ok(Incoming::ConnectError { socket, data: head.data })
     }
 
-    fn handle_data<'a>(
+    /// The head of an event or an acknowledgement whose attachments follow.
+    fn expect_attachments<'a>(
         &mut self,
-        head: Head<'a>,
+        head: &Head<'a>,
         limits: &ConnectionLimits,
         now: Instant,
     ) -> Result<Incoming<'a, T>, ProtocolError> {
-        let socket = self.recipient(&head)?;
-        if head.attachments > 0 {
-            let deadline = now + limits.attachments_timeout;
-            self.pending = Some(Box::new(Pending {
-                socket,
-                kind: head.kind,
-                id: head.id,
-                data: socket.map_or_else(String::new, |_| head.data.to_owned()),
-                attachments: Attachments::new(head.attachments, socket.is_some(), deadline),
-            }));
-            return Ok(Incoming::Nothing);
-        }
-        Ok(socket.map_or(Incoming::Nothing, |socket| {
-            incoming(socket, head.kind, head.id, Cow::Borrowed(head.data), Vec::new())
-        }))
+        let socket = self.recipient(head)?;
+        let deadline = now + limits.attachments_timeout;
+        self.pending = Some(Box::new(Pending {
+            socket,
+            kind: head.kind,
+            id: head.id,
+            data: socket.map_or_else(String::new, |_| head.data.to_owned()),
+            attachments: Attachments::new(head.attachments, socket.is_some(), deadline),
+        }));
+        Ok(Incoming::Nothing)
     }
 
     /// Whose packet it is; None for one that is to be dropped.
-    fn recipient(&mut self, head: &Head<'_>) -> Result<Option<T>, ProtocolError> {
+    fn recipient<D>(&mut self, head: &Head<'_, D>) -> Result<Option<T>, ProtocolError> {
         let side = self.side;
         match (side, self.find(head.namespace).map(|member| member.state)) {
-            (_, Some(State::Joined(socket))) | (Side::Client, Some(State::Joining(socket))) => {
-                Ok(Some(socket))
-            }
+            (_, Some(State::Joined(socket)))
+            | (Side::Client, Some(State::Joining(socket) | State::Rejoining(socket))) => Ok(Some(socket)),
             (_, Some(State::Left)) | (Side::Client, None) => Ok(None),
-            (Side::Server, Some(State::Joining(_)) | None) => Err(ProtocolError::NotJoined(head.kind)),
+            (Side::Server, Some(State::Joining(_) | State::Rejoining(_)) | None) => {
+                Err(ProtocolError::NotJoined(head.kind))
+            }
         }
     }
 
@@ -340,8 +265,10 @@ impl<T: Copy + Eq> Connection<T> {
     /// A socket is about to join: its CONNECT came (server) or is being sent (client). False when the
     /// namespace has a socket already; then nothing changes.
     pub fn joining(&mut self, namespace: Arc<str>, socket: T) -> bool {
+        let side = self.side;
         match self.find(&namespace) {
             Some(member) if member.token().is_some() => return false,
+            Some(member) if side == Side::Client => member.state = State::Rejoining(socket),
             Some(member) => member.state = State::Joining(socket),
             None => self.members.push(Member { namespace, state: State::Joining(socket) }),
         }
@@ -365,13 +292,9 @@ impl<T: Copy + Eq> Connection<T> {
     pub fn left(&mut self, socket: T) -> bool {
         let joined = State::Joined(socket);
         let in_flight = self.members.iter_mut().find(|member| member.state == joined);
-        match (self.side, in_flight) {
-            (Side::Server, Some(member)) => {
-                member.state = State::Left;
-                true
-            }
-            _ => self.remove(socket),
-        }
+        let Some(member) = in_flight else { return self.remove(socket) };
+        member.state = State::Left;
+        true
     }
 
     fn remove(&mut self, socket: T) -> bool {
@@ -424,7 +347,7 @@ fn incoming<T>(
     socket: T,
     kind: PacketKind,
     id: Option<u64>,
-    data: Cow<'_, str>,
+    data: Data<'_>,
     attachments: Vec<Bytes>,
 ) -> Incoming<'_, T> {
     match (kind, id) {
@@ -468,7 +391,7 @@ mod tests {
     fn a_plain_event_is_handed_on_without_a_copy() {
         let (mut connection, now) = joined(Side::Server);
         let text = r#"2["a"]"#;
-        let Ok(Incoming::Event { data: Cow::Borrowed(data), .. }) =
+        let Ok(Incoming::Event { data: Data::Json(Cow::Borrowed(data)), .. }) =
             connection.handle_text(text, &LIMITS, now)
         else {
             panic!("not borrowed")
@@ -483,8 +406,10 @@ mod tests {
         assert_eq!(connection.handle_binary(b"one"[..].into(), &LIMITS), Ok(Incoming::Nothing));
         let last = connection.handle_binary(Vec::from(*b"two").into(), &LIMITS);
         assert_eq!(last, Ok(event(1, "[]", &[b"one", b"two"])));
-        let unexpected = connection.handle_binary(b"three"[..].into(), &LIMITS);
-        assert_eq!(unexpected, Err(ProtocolError::UnexpectedAttachment));
+        for (data, begins_like_msgpack) in [(b"three", false), (b"\x83\xa4typ", true)] {
+            let unexpected = connection.handle_binary(data[..].into(), &LIMITS);
+            assert_eq!(unexpected, Err(ProtocolError::UnexpectedAttachment { begins_like_msgpack }));
+        }
     }
 
     #[test]
@@ -516,7 +441,7 @@ mod tests {
         assert_eq!(connection.handle_binary([0; 1][..].into(), &LIMITS), Ok(Incoming::Nothing));
         assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Nothing));
         let again = connection.handle_text("0", &LIMITS, now);
-        assert_eq!(again, Ok(Incoming::Connect { namespace: "/", auth: None }));
+        assert_eq!(again, Ok(Incoming::Connect { namespace: "/".into(), auth: None }));
         assert!(connection.joining("/".into(), 2) && connection.joined(2));
         assert_eq!(connection.tokens().collect::<Vec<_>>(), [2]);
     }
@@ -558,7 +483,7 @@ mod tests {
         let limited = Err(ProtocolError::TooManyNamespaces { limit: 3 });
         assert_eq!(connection.handle_text("0/c", &LIMITS, now), limited);
         connection.left(2);
-        let connect = Incoming::Connect { namespace: "/c", auth: None };
+        let connect = Incoming::Connect { namespace: "/c".into(), auth: None };
         assert_eq!(connection.handle_text("0/c", &LIMITS, now), Ok(connect));
         assert_eq!(connection.namespace_of(3).map(AsRef::as_ref), Some("/b"));
     }
@@ -568,7 +493,7 @@ mod tests {
         let now = Instant::now();
         let mut connection: Connection<u64> = Connection::new(Side::Server, now, None);
         let auth = connection.handle_text("0/a,{\"b\":1}", &LIMITS, now);
-        assert_eq!(auth, Ok(Incoming::Connect { namespace: "/a", auth: Some("{\"b\":1}") }));
+        assert_eq!(auth, Ok(Incoming::Connect { namespace: "/a".into(), auth: Some("{\"b\":1}".into()) }));
         for text in ["0{", "0{}}", "0{\"a\":NaN}", "0{}1"] {
             let answer = connection.handle_text(text, &LIMITS, now);
             assert!(matches!(answer, Err(ProtocolError::BadData(_))), "{text}");
@@ -582,7 +507,7 @@ mod tests {
         assert!(connection.joining("/".into(), 1));
         assert_eq!(connection.handle_text("2[\"early\"]", &LIMITS, now), Ok(event(1, "[\"early\"]", &[])));
         let connected = connection.handle_text("0{\"sid\":\"x\"}", &LIMITS, now);
-        assert_eq!(connected, Ok(Incoming::Connected { socket: 1, data: "{\"sid\":\"x\"}" }));
+        assert_eq!(connected, Ok(Incoming::Connected { socket: 1, data: "{\"sid\":\"x\"}".into() }));
         assert_eq!(connection.handle_text("0", &LIMITS, now), Err(ProtocolError::AlreadyJoined));
         assert!(connection.left(1));
         for text in ["2[\"late\"]", "0", "1", "4{}", "0/other,{}", "51-[]"] {
@@ -592,13 +517,30 @@ mod tests {
     }
 
     #[test]
+    fn a_disconnect_that_crossed_a_clients_own_is_not_for_who_joins_again() {
+        let (mut connection, now) = joined(Side::Client);
+        let namespace = Arc::clone(connection.namespace_of(1).unwrap());
+        for _ in 0..2 {
+            let socket = connection.tokens().next().unwrap();
+            assert!(connection.left(socket) && connection.joining(Arc::clone(&namespace), socket + 1));
+            assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Nothing));
+            let connected = connection.handle_text("0{}", &LIMITS, now);
+            assert_eq!(connected, Ok(Incoming::Connected { socket: socket + 1, data: "{}".into() }));
+        }
+        // There is one at most; a second is for this one.
+        assert!(connection.left(3) && connection.joining(namespace, 4));
+        assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Nothing));
+        assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Disconnect { socket: 4 }));
+    }
+
+    #[test]
     fn a_client_hears_that_it_is_refused_or_put_out() {
         let now = Instant::now();
         let mut connection: Connection<u64> = Connection::new(Side::Client, now, None);
         for (socket, text) in [(1, "4\"no\""), (2, "4{\"message\":\"no\"}")] {
             assert!(connection.joining("/".into(), socket));
             let refused = connection.handle_text(text, &LIMITS, now);
-            assert_eq!(refused, Ok(Incoming::ConnectError { socket, data: &text[1..] }));
+            assert_eq!(refused, Ok(Incoming::ConnectError { socket, data: text[1..].into() }));
         }
         assert!(connection.joining("/".into(), 3) && connection.joined(3));
         assert_eq!(connection.handle_text("1", &LIMITS, now), Ok(Incoming::Disconnect { socket: 3 }));
@@ -628,6 +570,55 @@ mod tests {
         assert_eq!(connection.handle_timeout(deadline), Err(ProtocolError::AttachmentsTimeout));
         connection.handle_binary([0; 1][..].into(), &LIMITS).unwrap();
         assert_eq!((connection.poll_timeout(), connection.handle_timeout(deadline)), (None, Ok(())));
+    }
+
+    /// A packet of msgpack: its type, and its data where it has some.
+    fn binary(kind: u8, data: &[u8]) -> Vec<u8> {
+        let (members, data_member) =
+            if data.is_empty() { (3, vec![]) } else { (4, [b"\xa4data", data].concat()) };
+        [&[0x80 | members], &b"\xa4type"[..], &[kind], b"\xa3nsp\xa1/\xa2id\x07", &data_member].concat()
+    }
+
+    #[test]
+    fn packets_of_msgpack_are_handed_on_without_a_copy_where_the_message_is_borrowed() {
+        let (connection, _) = joined(Side::Server);
+        let mut connection = connection.with_parser(Parser::Msgpack);
+        let message = binary(2, b"\x91\xa1a");
+        let data = Data::Msgpack(b"\x91\xa1a"[..].into());
+        let expected = Incoming::Event { socket: 1, id: Some(7), data, attachments: vec![] };
+        let borrowed = connection.handle_binary(message[..].into(), &LIMITS).unwrap();
+        assert_eq!(borrowed, expected);
+        let Incoming::Event { data: Data::Msgpack(Cow::Borrowed(data)), .. } = borrowed else {
+            panic!("not borrowed")
+        };
+        assert!(message.as_ptr_range().contains(&data.as_ptr()));
+        assert_eq!(connection.handle_binary(message.into(), &LIMITS), Ok(expected));
+        let ack = Incoming::Ack { socket: 1, id: 7, data: b"\x90"[..].into(), attachments: vec![] };
+        assert_eq!(connection.handle_binary(binary(3, b"\x90").into(), &LIMITS), Ok(ack));
+        let left = connection.handle_binary(binary(1, b"").into(), &LIMITS);
+        assert_eq!(left, Ok(Incoming::Disconnect { socket: 1 }));
+    }
+
+    #[test]
+    fn msgpack_has_the_rules_of_json() {
+        let now = Instant::now();
+        let mut server: Connection<u64> =
+            Connection::new(Side::Server, now, None).with_parser(Parser::Msgpack);
+        let mut given = |kind, data: &[u8]| server.handle_binary(binary(kind, data).into(), &LIMITS);
+        assert_eq!(given(2, b"\x91\xa1a"), Err(ProtocolError::NotJoined(PacketKind::Event)));
+        assert_eq!(given(4, b"\x80"), Err(ProtocolError::ConnectErrorFromClient));
+        let connect = Incoming::Connect { namespace: "/".into(), auth: Some(b"\x81\xa1a\x01"[..].into()) };
+        assert_eq!(given(0, b"\x81\xa1a\x01"), Ok(connect));
+        assert!(matches!(given(0, b"\x81\xa1\xff\x01"), Err(ProtocolError::BadMsgpack(_))));
+        assert!(matches!(given(0, b"\x90"), Err(ProtocolError::Packet(_))));
+        assert_eq!(server.handle_text("0", &LIMITS, now), Err(ProtocolError::TextWithMsgpack));
+        let mut client: Connection<u64> =
+            Connection::new(Side::Client, now, None).with_parser(Parser::Msgpack);
+        assert!(client.joining("/".into(), 1));
+        let connected = client.handle_binary(binary(0, b"\x80").into(), &LIMITS);
+        assert_eq!(connected, Ok(Incoming::Connected { socket: 1, data: b"\x80"[..].into() }));
+        let refused = client.handle_binary(binary(4, b"\xa2no").into(), &LIMITS);
+        assert_eq!(refused, Ok(Incoming::ConnectError { socket: 1, data: b"\xa2no"[..].into() }));
     }
 
     #[test]

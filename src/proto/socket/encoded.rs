@@ -3,7 +3,9 @@
 //!
 //! Source: Socket.IO protocol 5, "Packet encoding"; RFC 6455, section 5.2.
 
-use super::packet::PacketKind;
+use super::data::{Data, Parser};
+use super::msgpack;
+use super::packet::{self, PacketKind};
 use crate::proto::Side;
 use crate::proto::ws::frame::{Header, OpCode, encode_frame, header_len, write_header};
 use bytes::Bytes;
@@ -11,10 +13,13 @@ use smallvec::SmallVec;
 use std::cell::Cell;
 
 thread_local! {
-    /// What the last packet's JSON was written to, for the next one: it grows once, and the frames behind it are made
+    /// What the last packet's data was written to, for the next one: it grows once, and the frames behind it are made
     /// at their size.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// What a mask adds to a frame, bytes.
+const MASK_BYTES: usize = 4;
 
 /// A buffer that grew larger is given back.
 const KEPT_SCRATCH: usize = 64 * 1024;
@@ -39,34 +44,41 @@ impl Part {
 
 /// One packet, encoded. Cloning shares the buffer.
 ///
-/// The buffer is `[header]4<head><json>[header]<attachment>…`: unmasked frames, whose own headers say
-/// where the parts are, so nothing else is stored.
+/// The buffer is `[header]4<head><json>[header]<attachment>…`, or `[header]<map>` with msgpack: unmasked
+/// frames, whose own headers say where the parts are, so nothing else is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded(Bytes);
 
 impl Encoded {
-    /// Encodes a packet. `write` appends the JSON text to its first argument and the attachments to
-    /// its second; attachments make the packet a binary one. CONNECT, CONNECT_ERROR and DISCONNECT have
-    /// no binary form: theirs are dropped.
+    /// Encodes a packet. `write` appends the data to its first argument, as the parser has it, and the
+    /// attachments to its second: msgpack has none. In JSON they make the packet a binary one; CONNECT,
+    /// CONNECT_ERROR and DISCONNECT have no binary form: theirs are dropped.
     pub fn build<E>(
+        parser: Parser,
         kind: PacketKind,
         namespace: &str,
         id: Option<u64>,
         write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), E>,
     ) -> Result<Self, E> {
         // Taken, not borrowed: what is written may run code that encodes.
-        let mut json = SCRATCH.take();
+        let mut data = SCRATCH.take();
         let mut attachments = Vec::new();
-        let written = write(&mut json, &mut attachments);
-        let packet = written.map(|()| {
-            if !matches!(kind, PacketKind::Event | PacketKind::Ack) {
-                attachments.clear();
+        if parser == Parser::Msgpack {
+            msgpack::write_head(&mut data, kind, namespace, id, true);
+        }
+        let written = write(&mut data, &mut attachments);
+        let packet = written.map(|()| match parser {
+            Parser::Json => {
+                if !matches!(kind, PacketKind::Event | PacketKind::Ack) {
+                    attachments.clear();
+                }
+                Self::from_parts(kind, namespace, id, &data, &attachments)
             }
-            Self::from_parts(kind, namespace, id, &json, &attachments)
+            Parser::Msgpack => Self::raw_binary(&data),
         });
-        if json.capacity() <= KEPT_SCRATCH {
-            json.clear();
-            SCRATCH.set(json);
+        if data.capacity() <= KEPT_SCRATCH {
+            data.clear();
+            SCRATCH.set(data);
         }
         packet
     }
@@ -94,19 +106,27 @@ impl Encoded {
         Self(Bytes::from(out))
     }
 
-    /// A packet without JSON.
-    pub fn empty(kind: PacketKind, namespace: &str) -> Self {
-        Self::from_text(kind, namespace, None, "")
+    /// A packet without data.
+    pub fn empty(parser: Parser, kind: PacketKind, namespace: &str) -> Self {
+        Self::from_data(kind, namespace, None, &Data::new(parser, &[]))
+    }
+
+    /// A packet whose data is at hand, in the data's form.
+    pub fn from_data(kind: PacketKind, namespace: &str, id: Option<u64>, data: &Data<'_>) -> Self {
+        match data {
+            Data::Json(json) => Self::from_text(kind, namespace, id, json),
+            Data::Msgpack(data) => {
+                let mut packet = Vec::new();
+                msgpack::write_head(&mut packet, kind, namespace, id, !data.is_empty());
+                packet.extend_from_slice(data);
+                Self::raw_binary(&packet)
+            }
+        }
     }
 
     /// A packet whose JSON is at hand.
     pub fn from_text(kind: PacketKind, namespace: &str, id: Option<u64>, json: &str) -> Self {
-        let written: Result<Self, std::convert::Infallible> = Self::build(kind, namespace, id, |out, _| {
-            out.extend_from_slice(json.as_bytes());
-            Ok(())
-        });
-        let Ok(encoded) = written;
-        encoded
+        Self::from_parts(kind, namespace, id, json.as_bytes(), &[])
     }
 
     /// All frames, unmasked: what a server writes to a WebSocket.
@@ -114,7 +134,7 @@ impl Encoded {
         &self.0
     }
 
-    /// The text message of the session, with the Engine.IO type digit `4` in front.
+    /// The text message of the session, with the Engine.IO type digit `4` in front. A packet of msgpack has none.
     pub fn text(&self) -> &str {
         let (text, _) = split_frame(&self.0);
         std::str::from_utf8(text).unwrap_or_default()
@@ -144,21 +164,41 @@ impl Encoded {
 
     /// A binary message of Engine.IO as it is, without Socket.IO.
     pub fn raw_binary(data: &[u8]) -> Self {
-        let mut out = Vec::with_capacity(data.len() + 16);
+        // Of its size exactly, as above.
+        let mut out = Vec::with_capacity(header_len(data.len(), false) + data.len());
         encode_frame(&mut out, OpCode::Binary, data, None);
         Self(Bytes::from(out))
     }
 
     /// Its messages in the order in which they are sent, sharing this buffer.
     pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
-        let mut rest: &[u8] = &self.0;
+        let mut at = 0;
         std::iter::from_fn(move || {
-            let first = *rest.first()?;
-            let (payload, next) = split_frame(rest);
-            rest = next;
-            let payload = self.0.slice_ref(payload);
-            Some(if first & 0x0f == OpCode::Text as u8 { Part::Text(payload) } else { Part::Binary(payload) })
+            let (part, next) = self.part_at(at)?;
+            at = next;
+            Some(part)
         })
+    }
+
+    /// The message that begins at this byte of the buffer, and where the next one begins.
+    pub fn part_at(&self, at: usize) -> Option<(Part, usize)> {
+        let rest = self.0.get(at..)?;
+        let first = *rest.first()?;
+        let (payload, next) = split_frame(rest);
+        let payload = self.0.slice_ref(payload);
+        let is_text = first & 0x0f == OpCode::Text as u8;
+        Some((if is_text { Part::Text(payload) } else { Part::Binary(payload) }, self.0.len() - next.len()))
+    }
+
+    /// The name of the event that it is, for people: see [`Data::event_name`].
+    pub fn event_name(&self) -> Option<String> {
+        let (message, _) = split_frame(&self.0);
+        if is_text(*self.0.first()?) {
+            let text = std::str::from_utf8(message).ok()?.get(1..)?;
+            Data::from(packet::decode(text, usize::MAX).ok()?.data).event_name()
+        } else {
+            Data::from(msgpack::decode(message).ok()?.data).event_name()
+        }
     }
 
     /// Bytes of all frames.
@@ -168,13 +208,20 @@ impl Encoded {
 
     /// Appends all frames masked: what a client writes to a WebSocket. `mask` gives a fresh random mask
     /// for each frame.
-    pub fn write_masked(&self, out: &mut Vec<u8>, mut mask: impl FnMut() -> [u8; 4]) {
-        let mut rest: &[u8] = &self.0;
-        let mut opcode = OpCode::Text;
-        while !rest.is_empty() {
+    pub fn write_masked(&self, out: &mut Vec<u8>, mask: impl FnMut() -> [u8; 4]) {
+        self.write_masked_from(0, out, mask);
+    }
+
+    /// The same from the message on that begins at this byte of the buffer.
+    pub fn write_masked_from(&self, at: usize, out: &mut Vec<u8>, mut mask: impl FnMut() -> [u8; 4]) {
+        let mut rest = self.0.get(at..).unwrap_or_default();
+        // With the masks, which the frames here do not have.
+        out.reserve(rest.len() + 2 * MASK_BYTES);
+        while let Some(&first) = rest.first() {
             let (payload, next) = split_frame(rest);
+            let opcode = if is_text(first) { OpCode::Text } else { OpCode::Binary };
             encode_frame(out, opcode, payload, Some(mask()));
-            (rest, opcode) = (next, OpCode::Binary);
+            rest = next;
         }
     }
 }
@@ -198,6 +245,11 @@ fn head(kind: PacketKind, attachments: usize, namespace: &str, id: Option<u64>) 
     out
 }
 
+/// Whether a frame of ours that begins with this byte is a text.
+fn is_text(first: u8) -> bool {
+    first & 0x0f == OpCode::Text as u8
+}
+
 /// The payload of the first frame (unmasked, ours), and what follows it.
 fn split_frame(frames: &[u8]) -> (&[u8], &[u8]) {
     split_frame_checked(frames).unwrap_or_default()
@@ -213,11 +265,12 @@ mod tests {
     use super::*;
 
     fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[&'static [u8]]) -> Encoded {
-        let written: Result<_, ()> = Encoded::build(PacketKind::Event, namespace, id, |out, parts| {
-            out.extend_from_slice(json.as_bytes());
-            parts.extend(attachments.iter().map(|part| Bytes::from_static(part)));
-            Ok(())
-        });
+        let written: Result<_, ()> =
+            Encoded::build(Parser::Json, PacketKind::Event, namespace, id, |out, parts| {
+                out.extend_from_slice(json.as_bytes());
+                parts.extend(attachments.iter().map(|part| Bytes::from_static(part)));
+                Ok(())
+            });
         written.unwrap()
     }
 
@@ -262,8 +315,11 @@ mod tests {
 
     #[test]
     fn packets_without_json_and_with_json_at_hand() {
-        assert_eq!(Encoded::empty(PacketKind::Disconnect, "/admin").text(), "41/admin,");
-        assert_eq!(Encoded::empty(PacketKind::Connect, "/").text(), "40");
+        let empty = |kind, namespace| Encoded::empty(Parser::Json, kind, namespace);
+        assert_eq!(empty(PacketKind::Disconnect, "/admin").text(), "41/admin,");
+        assert_eq!(empty(PacketKind::Connect, "/").text(), "40");
+        assert_eq!(Encoded::from_data(PacketKind::Connect, "/", None, &Data::from("")).text(), "40");
+        assert_eq!(Encoded::from_data(PacketKind::Connect, "/", None, &Data::from("{}")).text(), "40{}");
         let refusal = Encoded::from_text(PacketKind::ConnectError, "/x", None, r#"{"message":"no"}"#);
         assert_eq!(refusal.text(), r#"44/x,{"message":"no"}"#);
         assert_eq!(Encoded::from_text(PacketKind::Ack, "/", Some(3), "[]").text(), "433[]");
@@ -271,34 +327,76 @@ mod tests {
 
     #[test]
     fn only_events_and_acks_have_a_binary_form() {
-        let written: Result<_, ()> = Encoded::build(PacketKind::Connect, "/", None, |out, parts| {
-            out.extend_from_slice(b"{}");
-            parts.push(Bytes::from_static(b"lost"));
-            Ok(())
-        });
+        let written: Result<_, ()> =
+            Encoded::build(Parser::Json, PacketKind::Connect, "/", None, |out, parts| {
+                out.extend_from_slice(b"{}");
+                parts.push(Bytes::from_static(b"lost"));
+                Ok(())
+            });
         let packet = written.unwrap();
         assert_eq!((packet.text(), packet.attachments().count()), ("40{}", 0));
     }
 
     #[test]
     fn what_a_failed_write_left_is_in_no_other_packet() {
-        let failed = Encoded::build(PacketKind::Event, "/", None, |out, _| {
-            out.extend_from_slice(b"[half");
-            Err("failed")
-        });
-        assert_eq!(failed, Err("failed"));
+        for parser in [Parser::Json, Parser::Msgpack] {
+            let failed = Encoded::build(parser, PacketKind::Event, "/", None, |out, _| {
+                out.extend_from_slice(b"[half");
+                Err("failed")
+            });
+            assert_eq!(failed, Err("failed"));
+        }
         assert_eq!(event("/", None, "[]", &[]).text(), "42[]");
     }
 
     #[test]
     fn a_packet_may_be_built_while_another_is() {
-        let outer: Result<_, ()> = Encoded::build(PacketKind::Event, "/", None, |out, _| {
+        let outer: Result<_, ()> = Encoded::build(Parser::Json, PacketKind::Event, "/", None, |out, _| {
             out.extend_from_slice(b"[1,");
             assert_eq!(event("/", None, "[2]", &[]).text(), "42[2]");
             out.extend_from_slice(b"3]");
             Ok(())
         });
         assert_eq!(outer.unwrap().text(), "42[1,3]");
+    }
+
+    #[test]
+    fn its_messages_are_found_by_where_they_begin() {
+        let packet = event("/", None, "[]", &[b"abc", b""]);
+        let mut at = 0;
+        for part in packet.parts() {
+            let (found, next) = packet.part_at(at).unwrap();
+            assert_eq!(found, part);
+            let mut out = Vec::new();
+            packet.write_masked_from(at, &mut out, || [0; 4]);
+            assert!(out.len() > packet.size() - at, "the frames from there on, and their masks");
+            at = next;
+        }
+        assert_eq!((at, packet.part_at(at), packet.part_at(99)), (packet.size(), None, None));
+    }
+
+    #[test]
+    fn a_binary_message_stays_one_when_it_is_masked() {
+        let mut out = Vec::new();
+        Encoded::raw_binary(b"a").write_masked(&mut out, || [0; 4]);
+        assert_eq!(out, b"\x82\x81\0\0\0\0a");
+    }
+
+    #[test]
+    fn a_packet_of_msgpack_is_one_binary_frame() {
+        let data = Data::from(&b"\x91\xa1a"[..]);
+        let packet = Encoded::from_data(PacketKind::Event, "/", Some(7), &data);
+        let message = b"\x84\xa4type\x02\xa3nsp\xa1/\xa2id\x07\xa4data\x91\xa1a";
+        assert_eq!(packet.parts().collect::<Vec<_>>(), [Part::Binary(Bytes::from_static(message))]);
+        assert_eq!(packet.websocket()[..], [&[0x82, 0x19][..], message].concat());
+        assert_eq!((packet.text(), packet.size()), ("", 27));
+        let mut masked = Vec::new();
+        packet.write_masked(&mut masked, || [0; 4]);
+        assert_eq!(masked, [&[0x82, 0x99, 0, 0, 0, 0][..], message].concat());
+        let empty = Encoded::empty(Parser::Msgpack, PacketKind::Disconnect, "/");
+        assert_eq!(empty.websocket()[2..], b"\x82\xa4type\x01\xa3nsp\xa1/"[..]);
+        let nothing = Data::Msgpack(b""[..].into());
+        assert_eq!(Encoded::from_data(PacketKind::Disconnect, "/", None, &nothing), empty);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! Source: Socket.IO protocol 5, "Packet encoding". Stricter than the reference decoder where that one
 //! lets JavaScript's loose equality through: digits are ASCII digits, a binary packet has attachments.
 
+use super::data::Elements;
 use crate::proto::json::{JsonError, Kind, ReadError, ReadOptions, Reader, Sink};
 use crate::proto::limits::{MAX_ACK_ID, MAX_NAMESPACE_NAME};
+use crate::proto::msgpack::{self, MsgpackError};
 
 /// What a packet is for. The binary types 5 and 6 are [`Event`](Self::Event) and [`Ack`](Self::Ack)
 /// with attachments.
@@ -52,9 +54,9 @@ impl PacketKind {
     }
 }
 
-/// A packet whose head was read and whose JSON was not.
+/// A packet whose head was read and whose data was not: JSON text, or what msgpack has in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head<'a> {
+pub struct Head<'a, D = &'a str> {
     /// What the packet is for.
     pub kind: PacketKind,
     /// How many binary messages follow; above 0 exactly for the types 5 and 6.
@@ -63,11 +65,19 @@ pub struct Head<'a> {
     pub namespace: &'a str,
     /// The acknowledgement id.
     pub id: Option<u64>,
-    /// The JSON text; empty where the packet has none.
-    pub data: &'a str,
+    /// The data; empty where the packet has none.
+    pub data: D,
 }
 
-/// Why a text is no packet. The peer's fault, always.
+impl<'a, D> Head<'a, D> {
+    /// The same head with the data in another form.
+    pub(super) fn map<E>(self, change: impl FnOnce(D) -> E) -> Head<'a, E> {
+        let Self { kind, attachments, namespace, id, data } = self;
+        Head { kind, attachments, namespace, id, data: change(data) }
+    }
+}
+
+/// Why a message is no packet. The peer's fault, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PacketError {
@@ -117,6 +127,15 @@ pub enum PacketError {
         /// The byte found where the data begins.
         byte: u8,
     },
+    /// A binary message that is not msgpack.
+    #[error(transparent)]
+    Msgpack(#[from] MsgpackError),
+    /// msgpack, but no map.
+    #[error("the packet is no msgpack map")]
+    NoMap,
+    /// A map without one of the members that every packet has, or with another kind of value there.
+    #[error("the packet's member {0:?} is missing or not what it should be")]
+    BadMember(&'static str),
 }
 
 /// Reads the head of a packet, given without the Engine.IO type digit.
@@ -213,6 +232,9 @@ pub enum DataError<E> {
     /// It is not a JSON array, or a placeholder names no attachment.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// It is not a msgpack array.
+    #[error(transparent)]
+    Msgpack(#[from] MsgpackError),
     /// An event's first element is neither a string nor a number.
     #[error("the event has no name: its data begins with {0:?}")]
     BadEventName(Kind),
@@ -233,6 +255,15 @@ impl<E> From<ReadError<E>> for DataError<E> {
     }
 }
 
+impl<E> From<msgpack::ReadError<E>> for DataError<E> {
+    fn from(error: msgpack::ReadError<E>) -> Self {
+        match error {
+            msgpack::ReadError::Msgpack(error) => Self::Msgpack(error),
+            msgpack::ReadError::Sink(error) => Self::Sink(error),
+        }
+    }
+}
+
 /// Reads the data of an EVENT in one pass: its name and its arguments, which the caller ends as the
 /// kind of list it wants. `attachments` is how many came with the packet.
 #[allow(clippy::type_complexity, reason = "a name would only repeat the sentence above")]
@@ -241,22 +272,7 @@ pub fn read_event<S: Sink>(
     attachments: usize,
     sink: &mut S,
 ) -> Result<(S::Value, S::Array), DataError<S::Error>> {
-    let mut reader = reader(data, attachments);
-    reader.open_array()?;
-    let name = match reader.peek()? {
-        Kind::String => {
-            let name = reader.next_string()?;
-            if name.as_str().is_some_and(|name| !check_event_name(name)) {
-                return Err(DataError::ReservedEventName);
-            }
-            sink.name(name).map_err(DataError::Sink)?
-        }
-        Kind::Number => reader.next_element(sink)?.ok_or(DataError::BadEventName(Kind::EndArray))?,
-        other => return Err(DataError::BadEventName(other)),
-    };
-    let arguments = reader.rest(sink)?;
-    reader.finish()?;
-    Ok((name, arguments))
+    event(reader(data, attachments), sink)
 }
 
 /// Reads the data of an ACK: the values, which the caller ends as the kind of list it wants.
@@ -265,10 +281,40 @@ pub fn read_ack<S: Sink>(
     attachments: usize,
     sink: &mut S,
 ) -> Result<S::Array, DataError<S::Error>> {
-    let mut reader = reader(data, attachments);
-    reader.open_array()?;
+    ack(reader(data, attachments), sink)
+}
+
+/// What [`read_event`] does, in either form.
+#[allow(clippy::type_complexity, reason = "as above")]
+pub(super) fn event<R: Elements, S: Sink>(
+    mut reader: R,
+    sink: &mut S,
+) -> Result<(S::Value, S::Array), DataError<S::Error>> {
+    reader.open::<S::Error>()?;
+    let name = match reader.kind::<S::Error>()? {
+        Kind::String => {
+            let name = reader.string::<S::Error>()?;
+            if name.as_str().is_some_and(|name| !check_event_name(name)) {
+                return Err(DataError::ReservedEventName);
+            }
+            sink.name(name).map_err(DataError::Sink)?
+        }
+        Kind::Number => reader.element(sink)?.ok_or(DataError::BadEventName(Kind::EndArray))?,
+        other => return Err(DataError::BadEventName(other)),
+    };
+    let arguments = reader.rest(sink)?;
+    reader.end::<S::Error>()?;
+    Ok((name, arguments))
+}
+
+/// What [`read_ack`] does, in either form.
+pub(super) fn ack<R: Elements, S: Sink>(
+    mut reader: R,
+    sink: &mut S,
+) -> Result<S::Array, DataError<S::Error>> {
+    reader.open::<S::Error>()?;
     let values = reader.rest(sink)?;
-    reader.finish()?;
+    reader.end::<S::Error>()?;
     Ok(values)
 }
 

@@ -1,8 +1,7 @@
 //! The opening handshake (RFC 6455, section 4), both sides.
 
-use crate::proto::http::Head;
 use crate::proto::http::response::{HeaderPair, reason, write_header};
-use crate::proto::limits::MAX_REQUEST_HEAD;
+use crate::proto::http::{Head, ResponseHead};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
@@ -117,15 +116,6 @@ fn asks_for_websocket(query: Option<&str>) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The response is no HTTP.
-    #[error("malformed response: {0}")]
-    Malformed(httparse::Error),
-    /// The head is above the limit.
-    #[error("response head above {limit} bytes")]
-    TooLarge {
-        /// The limit, bytes.
-        limit: usize,
-    },
     /// A status other than 101.
     #[error("server refused the WebSocket with status {status}")]
     Status {
@@ -180,42 +170,25 @@ impl ClientHandshake {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Reads the response off the start of `input`: gives its length, or None when more is needed.
-    pub fn check_response(&self, input: &[u8]) -> Result<Option<usize>, ResponseError> {
-        let mut room = [httparse::EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut room);
-        let known = input.get(..MAX_REQUEST_HEAD).unwrap_or(input);
-        let length = match response.parse(known) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) if known.len() < MAX_REQUEST_HEAD => return Ok(None),
-            Ok(httparse::Status::Partial) => return Err(ResponseError::TooLarge { limit: MAX_REQUEST_HEAD }),
-            Err(error) => return Err(ResponseError::Malformed(error)),
-        };
-        match response.code {
-            Some(101) => {}
-            code => return Err(ResponseError::Status { status: code.unwrap_or(0) }),
+    /// Whether the head of the response opens the WebSocket.
+    pub fn check(&self, head: &ResponseHead) -> Result<(), ResponseError> {
+        if head.status() != 101 {
+            return Err(ResponseError::Status { status: head.status() });
         }
-        let value = |name: &str| {
-            let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-            found.map(|header| header.value)
-        };
-        if !value("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+        if !head.header_bytes("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
             return Err(ResponseError::Header("Upgrade"));
         }
-        let says_upgrade = |value: &[u8]| {
-            value.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-        };
-        if !value("connection").is_some_and(says_upgrade) {
+        if !head.has_token("connection", "upgrade") {
             return Err(ResponseError::Header("Connection"));
         }
-        if value("sec-websocket-accept") != Some(accept_key(&self.key).as_bytes()) {
+        if head.header_bytes("sec-websocket-accept") != Some(accept_key(&self.key).as_bytes()) {
             return Err(ResponseError::Header("Sec-WebSocket-Accept"));
         }
         for name in ["Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"] {
-            if value(name).is_some() {
+            if head.header_bytes(name).is_some() {
                 return Err(ResponseError::NotOffered(name));
             }
         }
-        Ok(Some(length))
+        Ok(())
     }
 }

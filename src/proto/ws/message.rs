@@ -45,9 +45,27 @@ impl MessageReader {
     /// more is needed; only that last call lets go of the memory of an item put together from pieces.
     /// After a close frame or an error everything else from the peer is swallowed.
     pub fn read<'a>(&'a mut self, input: &'a mut [u8]) -> Result<(usize, Option<Item<'a>>), WsError> {
+        let (used, ready) = self.step(input)?;
+        if let Ready::Input { start, end, mask: Some(mask), .. } = ready
+            && let Some(payload) = input.get_mut(start..end)
+        {
+            mask::apply(mask, 0, payload);
+        }
+        self.give(used, ready, input)
+    }
+
+    /// The same for a client, whose server masks nothing, so that its input stays as it is.
+    pub fn read_unmasked<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<Item<'a>>), WsError> {
+        debug_assert_eq!(self.side, Side::Client, "what clients send is masked");
+        let (used, ready) = self.step(input)?;
+        self.give(used, ready, input)
+    }
+
+    #[inline]
+    fn step(&mut self, input: &[u8]) -> Result<(usize, Ready), WsError> {
         if self.over {
             self.partial = None;
-            return Ok((input.len(), None));
+            return Ok((input.len(), Ready::Nothing));
         }
         let result = if self.partial.as_ref().is_none_or(|partial| partial.is_spent()) {
             self.partial = None;
@@ -57,24 +75,31 @@ impl MessageReader {
         };
         let result = match result {
             Ok(Some(frame)) => Ok(frame),
-            Ok(None) if input.is_empty() => return Ok((0, None)),
+            Ok(None) if input.is_empty() => return Ok((0, Ready::Nothing)),
             Ok(None) => {
                 let partial = self.partial.get_or_insert_default();
                 partial.advance(input, self.side, self.max_message)
             }
             Err(error) => Err(error),
         };
-        let (used, ready) = match result {
-            Ok(step) => step,
-            Err(error) => {
-                self.over = true;
-                self.partial = None;
-                return Err(error);
-            }
-        };
+        result.inspect_err(|_| {
+            self.over = true;
+            self.partial = None;
+        })
+    }
+
+    #[inline]
+    fn give<'a>(
+        &'a mut self,
+        used: usize,
+        ready: Ready,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<Item<'a>>), WsError> {
         let item = match ready {
             Ready::Nothing => return Ok((used, None)),
-            Ready::Input { opcode, start, end } => item(opcode, input.get(start..end).unwrap_or_default()),
+            Ready::Input { opcode, start, end, .. } => {
+                item(opcode, input.get(start..end).unwrap_or_default())
+            }
             Ready::Kept(opcode) => {
                 let kept = self.partial.as_ref().map(|partial| partial.payload(opcode)).unwrap_or_default();
                 item(opcode, kept)
@@ -99,13 +124,15 @@ impl MessageReader {
 }
 
 /// What a step came to; indices instead of borrows, so that the caller can go on when it is nothing.
+#[derive(Clone, Copy)]
 enum Ready {
     Nothing,
-    /// A frame whole in the input, unmasked.
+    /// A frame whole in the input, not unmasked yet.
     Input {
         opcode: OpCode,
         start: usize,
         end: usize,
+        mask: Option<[u8; 4]>,
     },
     /// An item in the partial data.
     Kept(OpCode),
@@ -113,21 +140,17 @@ enum Ready {
 
 /// The hot path: an unfragmented frame that lies whole in the input, with nothing before it.
 #[inline]
-fn read_whole(input: &mut [u8], side: Side, limit: usize) -> Result<Option<(usize, Ready)>, WsError> {
+fn read_whole(input: &[u8], side: Side, limit: usize) -> Result<Option<(usize, Ready)>, WsError> {
     let Some((header, start)) = Header::decode(input, side)? else { return Ok(None) };
     if header.opcode == OpCode::Continuation {
         return Err(WsError::UnexpectedContinuation);
     }
     check_size(&header, 0, limit)?;
     let end = usize::try_from(header.length).unwrap_or(usize::MAX).saturating_add(start);
-    let Some(payload) = input.get_mut(start..end) else { return Ok(None) };
-    if !header.fin {
+    if end > input.len() || !header.fin {
         return Ok(None);
     }
-    if let Some(mask) = header.mask {
-        mask::apply(mask, 0, payload);
-    }
-    Ok(Some((end, Ready::Input { opcode: header.opcode, start, end })))
+    Ok(Some((end, Ready::Input { opcode: header.opcode, start, end, mask: header.mask })))
 }
 
 /// The limit counts the whole message, and is checked before anything is allocated for it.
@@ -184,7 +207,7 @@ impl Partial {
     }
 
     /// Takes bytes until an item is complete or the input is used up.
-    fn advance(&mut self, input: &mut [u8], side: Side, limit: usize) -> Result<(usize, Ready), WsError> {
+    fn advance(&mut self, input: &[u8], side: Side, limit: usize) -> Result<(usize, Ready), WsError> {
         let mut used = 0;
         loop {
             let Some(frame) = self.frame else {
@@ -195,12 +218,10 @@ impl Partial {
                 used += self.read_header(rest, side, limit)?;
                 continue;
             };
-            let rest = input.get_mut(used..).unwrap_or_default();
+            let rest = input.get(used..).unwrap_or_default();
             let missing = usize::try_from(frame.length).unwrap_or(usize::MAX) - self.seen;
             let count = missing.min(rest.len());
-            if let Some(bytes) = rest.get_mut(..count) {
-                self.take_payload(&frame, bytes, missing)?;
-            }
+            self.take_payload(&frame, rest.get(..count).unwrap_or_default(), missing)?;
             used += count;
             if count < missing {
                 return Ok((used, Ready::Nothing));
@@ -253,19 +274,17 @@ impl Partial {
         Ok(())
     }
 
-    /// Unmasks and keeps payload bytes; `missing` is what the frame still lacks, these included.
-    fn take_payload(&mut self, frame: &Header, bytes: &mut [u8], missing: usize) -> Result<(), WsError> {
-        if let Some(mask) = frame.mask {
-            mask::apply(mask, self.seen, bytes);
+    /// Keeps payload bytes, unmasked; `missing` is what the frame still lacks, these included.
+    fn take_payload(&mut self, frame: &Header, bytes: &[u8], missing: usize) -> Result<(), WsError> {
+        let is_control = frame.opcode.is_control();
+        let kept = if is_control { &mut self.control } else { &mut self.data };
+        let start = kept.len();
+        grow::extend(kept, bytes, start + missing);
+        if let (Some(mask), Some(written)) = (frame.mask, kept.get_mut(start..)) {
+            mask::apply(mask, self.seen, written);
         }
         self.seen += bytes.len();
-        if frame.opcode.is_control() {
-            self.control.extend_from_slice(bytes);
-            return Ok(());
-        }
-        let total = self.data.len() + missing;
-        grow::extend(&mut self.data, bytes, total);
-        if self.message == Some(OpCode::Text) { self.check_utf8() } else { Ok(()) }
+        if !is_control && self.message == Some(OpCode::Text) { self.check_utf8() } else { Ok(()) }
     }
 
     /// Fails as soon as the text so far can no longer become UTF-8.

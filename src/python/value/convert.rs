@@ -2,6 +2,7 @@
 
 use super::class::Class;
 use super::fault::{Fault, Step};
+use super::form::Form;
 use super::write::{Encoder, Written};
 use super::{attachment, record};
 use pyo3::prelude::*;
@@ -9,7 +10,7 @@ use pyo3::types::{PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyString, 
 
 /// Writes an object that is of none of JSON's exact types.
 #[cold]
-pub(super) fn write<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Written {
+pub(super) fn write<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, value: &Bound<'py, PyAny>) -> Written {
     if let Some(inner) = enum_value(value)? {
         return instead(encoder, value, &inner);
     }
@@ -41,8 +42,8 @@ pub(super) fn enum_value<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Boun
 }
 
 /// What stands for an object. It counts as a level, so that a replacement of a replacement comes to an end.
-pub(super) fn instead<'py>(
-    encoder: &mut Encoder<'_, 'py>,
+pub(super) fn instead<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
     value: &Bound<'py, PyAny>,
     replacement: &Bound<'py, PyAny>,
 ) -> Written {
@@ -53,7 +54,10 @@ pub(super) fn instead<'py>(
 }
 
 /// Instances of subclasses of JSON's types.
-fn write_subclass<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Option<Written> {
+fn write_subclass<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Written> {
     if let Ok(text) = value.cast::<PyString>() {
         Some(encoder.string(text))
     } else if let Ok(number) = value.cast::<PyInt>() {
@@ -73,21 +77,25 @@ fn write_subclass<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>
 }
 
 /// A subclass of dict by its `items()`: an OrderedDict has an order of its own.
-fn write_mapping<'py>(encoder: &mut Encoder<'_, 'py>, dict: &Bound<'py, PyDict>) -> Written {
+fn write_mapping<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, dict: &Bound<'py, PyDict>) -> Written {
     let items = dict.as_mapping().items()?;
     encoder.descend()?;
-    encoder.out.push(b'{');
+    F::object(encoder.out, items.len());
+    F::mark(encoder.out, b'{');
     for (index, item) in items.iter().enumerate() {
         let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
         encoder.member(index == 0, &key, &value, dict)?;
     }
-    encoder.out.push(b'}');
+    F::mark(encoder.out, b'}');
     encoder.ascend();
     Ok(())
 }
 
 /// Objects that stand for one value: times, UUIDs, decimals, numpy's scalars.
-fn write_scalar<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Option<Written> {
+fn write_scalar<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Written> {
     static UUID: Class = Class::new("uuid", "UUID");
     static DECIMAL: Class = Class::new("decimal", "Decimal");
     static SCALAR: Class = Class::new("numpy", "generic");
@@ -107,7 +115,10 @@ fn write_scalar<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) 
 }
 
 /// A numpy scalar: a number by its value, a date as text. Raw bytes are left to the buffer's rule.
-fn write_numpy_scalar<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Option<Written> {
+fn write_numpy_scalar<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Written> {
     let kind: PyResult<String> = value.getattr("dtype").and_then(|dtype| dtype.getattr("kind")?.extract());
     let method = match kind.as_deref() {
         Ok("b") => "__bool__",

@@ -11,7 +11,7 @@ mod walk;
 
 pub(super) use buffer::{copy_buffer, has_buffer};
 pub(super) use stack::{dict_from_stack, list_from_stack, tuple_from_stack};
-pub(super) use text::{AsciiStr, is_interned, utf8};
+pub(super) use text::{AsciiStr, ascii_str, is_interned, utf8};
 pub(super) use walk::{list_items, members, tuple_items};
 
 use pyo3::ffi;

@@ -3,58 +3,51 @@
 use super::convert;
 use super::fault::{Cause, Fault, type_name};
 use super::ffi::{self, Exact};
-use super::write::{Encoder, Written};
+use super::form::{Form, Slot};
+use super::write::{Encoder, Written, digits_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyString};
 
-/// Writes a key with its quotes.
+/// Writes a key.
 #[inline]
-pub(super) fn write<'py>(encoder: &mut Encoder<'_, 'py>, key: &Bound<'py, PyAny>) -> Written {
+pub(super) fn write<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, key: &Bound<'py, PyAny>) -> Written {
     match ffi::exact(key) {
         Exact::Str(text) => encoder.string(text),
-        other => write_other(encoder, key, &other),
+        Exact::Bool(_) | Exact::None => write_plain(encoder, key),
+        _ => match convert::enum_value(key)? {
+            Some(value) => write_plain(encoder, &value),
+            None => write_plain(encoder, key),
+        },
     }
 }
 
-fn write_other<'py>(
-    encoder: &mut Encoder<'_, 'py>,
-    key: &Bound<'py, PyAny>,
-    exact: &Exact<'_, 'py>,
-) -> Written {
-    let text = match exact {
-        Exact::Bool(true) => "true",
-        Exact::Bool(false) => "false",
-        Exact::None => "null",
-        _ => return write_number_or_subclass(encoder, key),
-    };
-    encoder.out.extend_from_slice(format!("\"{text}\"").as_bytes());
-    Ok(())
-}
-
-fn write_number_or_subclass<'py>(encoder: &mut Encoder<'_, 'py>, key: &Bound<'py, PyAny>) -> Written {
-    if let Some(value) = convert::enum_value(key)? {
-        return write_plain(encoder, &value);
-    }
-    write_plain(encoder, key)
-}
-
-/// A key that is no member of an enum.
-fn write_plain<'py>(encoder: &mut Encoder<'_, 'py>, key: &Bound<'py, PyAny>) -> Written {
+/// Writes a key that is no member of an enum.
+fn write_plain<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, key: &Bound<'py, PyAny>) -> Written {
     if let Ok(text) = key.cast::<PyString>() {
         return encoder.string(text);
     }
-    if let Exact::Bool(_) | Exact::None = ffi::exact(key) {
-        return write_other(encoder, key, &ffi::exact(key));
+    match ffi::exact(key) {
+        Exact::Bool(true) => F::slot(encoder.out).text("true"),
+        Exact::Bool(false) => F::slot(encoder.out).text("false"),
+        Exact::None => F::slot(encoder.out).text("null"),
+        _ => {
+            if let Ok(number) = key.cast::<PyInt>() {
+                write_int(encoder, number)?;
+            } else if let Ok(number) = key.cast::<PyFloat>() {
+                F::slot(encoder.out).text(&float_text(number)?);
+            } else {
+                return Err(Fault::new(Cause::Key(type_name(key))));
+            }
+        }
     }
-    encoder.out.push(b'"');
-    if let Ok(number) = key.cast::<PyInt>() {
-        encoder.int(number)?;
-    } else if let Ok(number) = key.cast::<PyFloat>() {
-        encoder.out.extend_from_slice(float_text(number)?.as_bytes());
-    } else {
-        return Err(Fault::new(Cause::Key(type_name(key))));
+    Ok(())
+}
+
+fn write_int<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, number: &Bound<'py, PyInt>) -> Written {
+    match ffi::int_as_i64(number) {
+        Some(number) => F::slot(encoder.out).text(itoa::Buffer::new().format(number)),
+        None => F::slot(encoder.out).text(digits_of(number)?.to_str()?),
     }
-    encoder.out.push(b'"');
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! An event's, an acknowledgement's or a CONNECT's data as Python objects.
 
 use super::sink::PySink;
-use crate::proto::json::{ReadOptions, Reader};
-use crate::proto::socket::packet::{self, DataError};
+use crate::proto::socket::Data;
+use crate::proto::socket::packet::DataError;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -13,11 +13,11 @@ pub(crate) type PayloadError = DataError<Box<PyErr>>;
 /// Reads an event: its name, a str or a number, and its arguments.
 pub(crate) fn read_event<'py>(
     py: Python<'py>,
-    data: &str,
+    data: &Data<'_>,
     attachments: &[Bytes],
 ) -> Result<(Bound<'py, PyAny>, Bound<'py, PyTuple>), PayloadError> {
     with_sink(py, attachments, |sink| {
-        let ((), arguments) = packet::read_event(data, attachments.len(), sink)?;
+        let ((), arguments) = data.read_event(attachments.len(), sink)?;
         let arguments = sink.end_tuple(&arguments).map_err(DataError::Sink)?;
         Ok((sink.pop(), arguments))
     })
@@ -26,21 +26,19 @@ pub(crate) fn read_event<'py>(
 /// Reads an acknowledgement's values.
 pub(crate) fn read_args<'py>(
     py: Python<'py>,
-    data: &str,
+    data: &Data<'_>,
     attachments: &[Bytes],
 ) -> Result<Bound<'py, PyTuple>, PayloadError> {
     with_sink(py, attachments, |sink| {
-        let values = packet::read_ack(data, attachments.len(), sink)?;
+        let values = data.read_ack(attachments.len(), sink)?;
         sink.end_tuple(&values).map_err(DataError::Sink)
     })
 }
 
 /// Reads one value: what came with a CONNECT or its answer.
-pub(crate) fn read_value<'py>(py: Python<'py>, data: &str) -> Result<Bound<'py, PyAny>, PayloadError> {
+pub(crate) fn read_value<'py>(py: Python<'py>, data: &Data<'_>) -> Result<Bound<'py, PyAny>, PayloadError> {
     with_sink(py, &[], |sink| {
-        let mut reader = Reader::new(data, ReadOptions::default());
-        reader.value(sink)?;
-        reader.finish()?;
+        data.read_value(sink)?;
         Ok(sink.pop())
     })
 }

@@ -3,13 +3,17 @@
 use super::class::Class;
 use super::convert::instead;
 use super::fault::{Fault, Step};
+use super::form::Form;
 use super::write::{Encoder, Written};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple, PyType};
 
 /// Dataclasses, pydantic models, msgspec structs.
-pub(super) fn write<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Option<Written> {
+pub(super) fn write<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Written> {
     static MODEL: Class = Class::new("pydantic", "BaseModel");
     static STRUCT: Class = Class::new("msgspec", "Struct");
     if let Ok(true) = value.get_type().hasattr("__dataclass_fields__") {
@@ -26,58 +30,77 @@ pub(super) fn write<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAn
     STRUCT.covers(value).then(|| write_struct(encoder, value))
 }
 
-fn write_dataclass<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Written {
+fn write_dataclass<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, value: &Bound<'py, PyAny>) -> Written {
     static FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let fields = FIELDS.import(encoder.py, "dataclasses", "fields")?.call1((value,))?;
+    let fields = fields.cast::<PyTuple>()?;
     encoder.descend()?;
-    encoder.out.push(b'{');
-    for (index, field) in fields.cast::<PyTuple>()?.iter().enumerate() {
+    F::object(encoder.out, fields.len());
+    F::mark(encoder.out, b'{');
+    for (index, field) in fields.iter().enumerate() {
         let name = field.getattr("name")?;
         let member = attribute(value, &name)?;
         encoder.member(index == 0, &name, &member, value)?;
     }
-    encoder.out.push(b'}');
+    F::mark(encoder.out, b'}');
     encoder.ascend();
     Ok(())
 }
 
 /// A msgspec struct, as `msgspec.to_builtins` has it: renamed fields, a tag, or an array.
-fn write_struct<'py>(encoder: &mut Encoder<'_, 'py>, value: &Bound<'py, PyAny>) -> Written {
+fn write_struct<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, value: &Bound<'py, PyAny>) -> Written {
+    let config = value.get_type().getattr("__struct_config__")?;
+    let is_array: bool = config.getattr("array_like")?.extract()?;
+    let members = members_of_struct(value, &config, is_array)?;
+    encoder.descend()?;
+    if is_array {
+        F::array(encoder.out, members.len());
+        F::mark(encoder.out, b'[');
+    } else {
+        F::object(encoder.out, members.len());
+        F::mark(encoder.out, b'{');
+    }
+    for (index, (key, member)) in members.iter().enumerate() {
+        if !is_array {
+            encoder.member(index == 0, key, member, value)?;
+            continue;
+        }
+        if index > 0 {
+            F::mark(encoder.out, b',');
+        }
+        encoder.value(member).map_err(|fault| fault.within(value, Step::member(key)))?;
+    }
+    F::mark(encoder.out, if is_array { b']' } else { b'}' });
+    encoder.ascend();
+    Ok(())
+}
+
+type Members<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
+
+/// What a struct has to say: the tag, and each field that is set. Those of an array keep their own names.
+fn members_of_struct<'py>(
+    value: &Bound<'py, PyAny>,
+    config: &Bound<'py, PyAny>,
+    is_array: bool,
+) -> Result<Members<'py>, Fault> {
     let kind = value.get_type();
     let names: Bound<'py, PyTuple> = kind.getattr("__struct_fields__")?.cast_into()?;
     let keys: Bound<'py, PyTuple> = kind.getattr("__struct_encode_fields__")?.cast_into()?;
-    let config = kind.getattr("__struct_config__")?;
     let unset = value.py().import("msgspec")?.getattr("UNSET")?;
-    let is_array: bool = config.getattr("array_like")?.extract()?;
+    let mut members = Members::new();
     let tag = config.getattr("tag")?;
-    encoder.descend()?;
-    encoder.out.push(if is_array { b'[' } else { b'{' });
-    let mut first = true;
     if !tag.is_none() {
-        if is_array {
-            encoder.value(&tag)?;
-        } else {
-            encoder.member(true, &config.getattr("tag_field")?, &tag, value)?;
-        }
-        first = false;
+        members.push((config.getattr("tag_field")?, tag));
     }
     for (name, key) in names.iter().zip(keys.iter()) {
         let member = attribute(value, &name)?;
         if is_array {
-            if !first {
-                encoder.out.push(b',');
-            }
-            encoder.value(&member).map_err(|fault| fault.within(value, Step::Member(name.to_string())))?;
-        } else if member.is(&unset) {
-            continue;
-        } else {
-            encoder.member(first, &key, &member, value)?;
+            members.push((name, member));
+        } else if !member.is(&unset) {
+            members.push((key, member));
         }
-        first = false;
     }
-    encoder.out.push(if is_array { b']' } else { b'}' });
-    encoder.ascend();
-    Ok(())
+    Ok(members)
 }
 
 /// An attribute, which may be a property that raises.

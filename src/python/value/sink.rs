@@ -1,4 +1,4 @@
-//! Python objects out of what the JSON reader finds.
+//! Python objects out of what a reader finds, of JSON or of msgpack.
 
 use super::ffi::{self, AsciiStr};
 use super::keys::Keys;
@@ -147,6 +147,9 @@ impl Sink for PySink<'_, '_> {
             .get_mut(index)
             .map_or_else(new, |taken| taken.get_or_insert_with(new).clone_ref(self.py));
         self.keep(value.into_bound(self.py))
+    }
+    fn binary(&mut self, data: &[u8]) -> Result<(), Self::Error> {
+        self.keep(PyBytes::new(self.py, data).into_any())
     }
     #[inline]
     fn begin_array(&mut self) -> Result<Base, Self::Error> {

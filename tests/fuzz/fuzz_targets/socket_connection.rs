@@ -4,7 +4,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use siox::proto::Side;
-use siox::proto::socket::{Connection, ConnectionLimits, Incoming};
+use siox::proto::socket::{Connection, ConnectionLimits, Incoming, Parser};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Arbitrary)]
@@ -17,8 +17,8 @@ enum Step<'a> {
     Wait(u8),
 }
 
-fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
-    let (client, steps) = input;
+fuzz_target!(|input: (bool, bool, Vec<Step<'_>>)| {
+    let (client, binary, steps) = input;
     let limits = ConnectionLimits {
         max_attachments: 4,
         max_attachments_size: 64,
@@ -27,7 +27,9 @@ fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
     };
     let mut now = Instant::now();
     let side = if client { Side::Client } else { Side::Server };
-    let mut connection: Connection<u8> = Connection::new(side, now, Some(Duration::from_secs(45)));
+    let parser = if binary { Parser::Msgpack } else { Parser::Json };
+    let mut connection: Connection<u8> =
+        Connection::new(side, now, Some(Duration::from_secs(45))).with_parser(parser);
     let mut last = 0u8;
     for step in steps {
         let incoming = match step {
@@ -55,7 +57,7 @@ fuzz_target!(|input: (bool, Vec<Step<'_>>)| {
             Err(_) => return,
             Ok(Incoming::Connect { namespace, .. }) => {
                 last = last.wrapping_add(1);
-                assert!(!client && connection.joining(namespace.into(), last));
+                assert!(!client && connection.joining((&*namespace).into(), last));
             }
             Ok(Incoming::Event { socket, attachments, .. } | Incoming::Ack { socket, attachments, .. }) => {
                 assert!(

@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
     match head.kind {
         PacketKind::Event => drop(read_event(head.data, head.attachments, &mut Skip)),
         PacketKind::Ack => drop(read_ack(head.data, head.attachments, &mut Skip)),
-        _ => drop(Connected::decode(head.data)),
+        _ => drop(Connected::decode(&head.data.into())),
     }
     if head.attachments == 0 {
         let packet = Encoded::from_text(head.kind, head.namespace, head.id, head.data);

@@ -7,6 +7,7 @@
 import { createInterface } from "node:readline";
 import { NodeWebSocket, NodeXHR } from "engine.io-client";
 import { io } from "socket.io-client";
+import msgpack from "socket.io-msgpack-parser";
 
 const clients = new Map();
 const AsyncFunction = (async () => {}).constructor;
@@ -59,7 +60,9 @@ async function connect({ client, url, options = {}, path, setup }) {
     upgrade: [NodeXHR, heldWebSocket(gate)],
     any: ["polling", "websocket"],
   }[path ?? "any"];
-  const socket = io(url, { forceNew: true, reconnection: false, transports, ...unpack(options) });
+  const given = unpack(options);
+  const parser = { msgpack }[given.parser];
+  const socket = io(url, { forceNew: true, reconnection: false, transports, ...given, parser });
   record.socket = socket;
   record.report = (...args) => send({ client, report: args.map(pack) });
   clients.set(client, record);

@@ -8,7 +8,8 @@ import re
 from typing import assert_type
 
 import siox
-from siox.types import DisconnectReason
+import siox.sync
+from siox.types import ClientDisconnectReason, DisconnectReason
 
 io = siox.Server(ping_interval=5, cors=["https://example.com"], transports=["websocket"])
 
@@ -19,6 +20,12 @@ async def update_item(socket: siox.Socket, item_id: str, item: object) -> dict[s
     socket.emit("not awaited")
     await socket.emit("awaited", item)
     socket.volatile.emit("position", 1, 2)
+    socket.latest("price:EURUSD").emit("price", 1.17)
+    await io.to("room").latest("price:EURUSD").emit("price", 1.17)
+    socket.outbox.policy = "drop_oldest"
+    socket.outbox.set(low_water=1000, high_water=10_000, limit=100_000)
+    assert_type(socket.outbox.bytes, int)
+    await socket.outbox.drain()
     socket.join("room")
     socket.leave(["room"])
     io.sockets_join("room")
@@ -54,6 +61,11 @@ async def connection(socket: siox.Socket) -> None:
 @io.on("disconnect")
 def disconnect(socket: siox.Socket, reason: DisconnectReason) -> None:
     del socket.data["user"]
+
+
+@io.on("dropped")
+def dropped(socket: siox.Socket, count: int) -> None:
+    print(socket.id, count, socket.outbox.dropped)
 
 
 @io.on("error")
@@ -93,3 +105,72 @@ async def main() -> None:
     except siox.AckTimeoutError as error:
         print(error.responses)
     await io.close(timeout=1)
+
+
+async def token() -> dict[str, str]:
+    return {"token": "t"}
+
+
+async def client() -> None:
+    async with siox.connect("http://localhost:3000", auth=token, wait=5, transports=["websocket"]) as socket:
+        assert_type(socket, siox.ClientSocket)
+        assert_type(socket.id, str | None)
+        assert_type(socket.manager, siox.Manager)
+
+        @socket.on("hello")
+        def hello(name: str, *more: object) -> None: ...
+
+        @socket.once("bye")
+        async def bye() -> str:
+            return "bye"
+
+        @socket.on("disconnect")
+        def disconnected(reason: ClientDisconnectReason, details: str | None) -> None: ...
+
+        @socket.on("connect_error")
+        def failed(error: siox.ConnectError) -> None:
+            print(error.message, error.data)
+
+        @socket.manager.on("reconnect_attempt")
+        def attempt(number: int) -> None: ...
+
+        hello("still a function")
+        socket.emit("update item", 1, {"name": "updated"}, lambda response: print(response))
+        await socket.emit("awaited")
+        socket.volatile.timeout(5).emit("position", 1, 2)
+        assert_type(socket.volatile, siox.ClientSocketOperator)
+        await socket.timeout(5).emit_with_ack("question")
+        await socket.wait_for("hello", timeout=5)
+        async for name, values in socket.events():
+            assert_type(name, str)
+            print(values)
+        await socket.disconnect()
+        assert_type(socket.connect(), siox.ClientSocket)
+        await socket.wait()
+    socket = await siox.connect("http://localhost:3000/chat", retries=3, ack_timeout=1)
+    async with siox.Manager("http://localhost:3000", reconnection_attempts=5, proxy=True) as manager:
+        assert_type(manager.socket("/chat", auth={"its": "own"}), siox.ClientSocket)
+        assert_type(manager.engine.transport, str)
+        await manager.close()
+
+
+def blocking_client() -> None:
+    with siox.sync.connect("http://localhost:3000", wait=5, ca="ca.pem") as socket:
+        assert_type(socket, siox.sync.ClientSocket)
+
+        @socket.on("hello")
+        def hello(name: str) -> None: ...
+
+        socket.emit("update item", 1, ack=print)
+        socket.volatile.emit("position", 1, 2)
+        answer: int = socket.emit_with_ack("question", 1)
+        answer = socket.timeout(5).emit_with_ack("question", answer)
+        socket.wait_for("hello", timeout=5)
+        for name, values in socket.events():
+            assert_type(name, str)
+            print(values)
+        socket.disconnect()
+        socket.wait()
+    with siox.sync.Manager("http://localhost:3000") as manager:
+        assert_type(manager.socket("/chat"), siox.sync.ClientSocket)
+        manager.close()

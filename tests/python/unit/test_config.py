@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import siox
-from siox import config
-from siox.config import ServerConfig, check_timeout, client_files, trace_layers
+from siox import _checks as config
+from siox._checks import check_timeout, trace_layers
+from siox.config import ServerConfig, client_files
 
 
 def test_the_defaults_are_those_of_javascript() -> None:
@@ -40,11 +41,17 @@ def test_the_defaults_are_those_of_javascript() -> None:
         ({"connect_timeout": "45"}, "a number of seconds above 0 is needed"),
         ({"max_http_buffer_size": 1e6}, "a whole number above 0 is needed"),
         ({"max_attachments": -1}, "a whole number above 0 is needed"),
+        ({"parser": "json"}, "parser='json': 'default' or 'msgpack' is needed"),
+        ({"parser": 1}, "parser=1: 'default' or 'msgpack' is needed"),
         ({"transports": ["webtransport"]}, "a list of 'polling' and 'websocket' is needed"),
         ({"transports": []}, "a list of 'polling' and 'websocket' is needed"),
         ({"path": "/"}, "a URL path such as '/socket.io/' is needed"),
         ({"path": "/a?b"}, "a URL path such as '/socket.io/' is needed"),
         ({"allow_upgrades": 1}, "True or False is needed"),
+        ({"outbox_policy": "drop_newest"}, "'disconnect' or 'drop_oldest' or 'drop_volatile' is needed"),
+        ({"outbox_limit": 0}, "a whole number above 0 is needed"),
+        ({"low_water": 2, "high_water": 1}, "low_water=2, high_water=1, outbox_limit=8388608: each may be"),
+        ({"high_water": 2000, "outbox_limit": 1000}, "high_water=2000, outbox_limit=1000: each may be as"),
         ({"allow_request": 1}, "a function is needed"),
         ({"default": "str"}, "a function is needed"),
         ({"serve_client": True}, "name the folder"),
@@ -92,6 +99,13 @@ def test_the_engine_is_told_of_cors_in_lists() -> None:
         "credentials": False,
         "max_age": 5,
     }
+
+
+def test_a_mark_that_is_not_given_comes_down_to_the_one_above_it() -> None:
+    given = siox.Server(outbox_limit=100_000).config
+    assert (given.low_water, given.high_water, given.outbox_limit) == (65_536, 100_000, 100_000)
+    given = siox.Server(high_water=1000).config
+    assert (given.low_water, given.high_water, given.outbox_limit) == (1000, 1000, 8_388_608)
 
 
 @pytest.mark.parametrize("path", ["socket.io", "/socket.io", "/socket.io/", "socket.io/"])

@@ -30,8 +30,13 @@ def test_the_defaults_of_the_options_are_those_of_the_core() -> None:
         "connect_timeout",
         "upgrade_timeout",
         "max_attachments",
+        "max_running_handlers",
+        "max_queued_bytes",
+        "outbox_limit",
     ):
         assert getattr(given, option) == core[option.upper()], option
+    assert given.low_water == core["OUTBOX_LOW_WATER"]
+    assert given.high_water == core["OUTBOX_HIGH_WATER"]
 
 
 def test_the_limits_of_the_python_half_are_those_of_the_core() -> None:

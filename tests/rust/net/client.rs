@@ -36,6 +36,8 @@ pub(super) struct Client {
     tcp: Option<TcpStream>,
     pub(super) input: Vec<u8>,
     pub(super) end: Option<End>,
+    /// Bytes that have come in all.
+    received: usize,
 }
 
 /// The answer to a request.
@@ -81,13 +83,13 @@ impl Client {
         stream.set_nonblocking(true).unwrap();
         stream.set_nodelay(true).unwrap();
         let tcp = Some(stream.try_clone().unwrap());
-        Self { stream: Box::new(stream), tcp, input: Vec::new(), end: None }
+        Self { stream: Box::new(stream), tcp, input: Vec::new(), end: None, received: 0 }
     }
 
     pub(super) fn unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
         stream.set_nonblocking(true).unwrap();
-        Self { stream: Box::new(stream), tcp: None, input: Vec::new(), end: None }
+        Self { stream: Box::new(stream), tcp: None, input: Vec::new(), end: None, received: 0 }
     }
 
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -132,7 +134,10 @@ impl Client {
         while self.end.is_none() {
             match self.stream.read(&mut room) {
                 Ok(0) => self.end = Some(End::Closed),
-                Ok(count) => self.input.extend_from_slice(&room[..count]),
+                Ok(count) => {
+                    self.received += count;
+                    self.input.extend_from_slice(&room[..count]);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => self.end = Some(End::Reset),
             }
@@ -350,6 +355,20 @@ impl WebSocket {
             Frame::Text(text) => text,
             other => panic!("{other:?} instead of a text"),
         }
+    }
+
+    /// The events that are there and those that wait at the server, however slowly a kernel takes them.
+    pub(super) fn events(&mut self, server: &mut Server) -> Vec<String> {
+        let (mut events, mut idle) = (Vec::new(), 0);
+        while idle < 5 {
+            let before = self.client.received;
+            match self.frame_now(server) {
+                Some(Frame::Text(text)) if text.starts_with("42") => events.push(text),
+                None if self.client.received == before => idle += 1,
+                _ => idle = 0,
+            }
+        }
+        events
     }
 
     /// All frames that are there, with turns until nothing more comes.

@@ -7,6 +7,8 @@ use mio::{Events, Interest, Poll, Token};
 use siox::net::command::Command;
 use siox::net::core::Core;
 use siox::net::keys::SocketKey;
+use siox::net::worth::Worth;
+use siox::proto::socket::Parser;
 use siox::proto::socket::encoded::Encoded;
 use siox::proto::socket::packet::PacketKind;
 use std::os::fd::AsRawFd;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn send(core: &Core, socket: SocketKey, json: &str) {
-    core.submit(Command::Send { socket, packet: event(json), volatile: false }, Instant::now());
+    core.submit(Command::Send { socket, packet: event(json), worth: Worth::EVENT }, Instant::now());
 }
 
 #[test]
@@ -79,10 +81,10 @@ fn late_orders_for_a_socket_that_is_gone_do_nothing_to_who_has_its_place() {
     let socket = server.last_socket();
     assert_eq!((gone.index(), gone == socket), (socket.index(), false));
     let seen = server.seen.len();
-    let empty = |kind| Encoded::empty(kind, "/");
+    let empty = |kind| Encoded::empty(Parser::Json, kind, "/");
     for command in [
-        Command::Send { socket: gone, packet: event("[\"late\"]"), volatile: false },
-        Command::Broadcast { sockets: vec![gone], packet: event("[\"late\"]"), volatile: false },
+        Command::Send { socket: gone, packet: event("[\"late\"]"), worth: Worth::EVENT },
+        Command::Broadcast { sockets: vec![gone], packet: event("[\"late\"]"), worth: Worth::EVENT },
         Command::Accept { socket: gone, packet: empty(PacketKind::Connect) },
         Command::Refuse { socket: gone, packet: empty(PacketKind::ConnectError) },
         Command::Disconnect { socket: gone, close: true },

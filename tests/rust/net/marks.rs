@@ -4,6 +4,7 @@ use super::client::{Client, Frame, Polling, WebSocket};
 use super::server::{Seen, Server, event, millis, secs};
 use siox::net::command::Command;
 use siox::net::keys::SocketKey;
+use siox::net::worth::Worth;
 
 const MIB: usize = 1024 * 1024;
 
@@ -31,7 +32,7 @@ fn pile_up(server: &mut Server, socket: SocketKey, bytes: usize) {
 fn an_emit_says_when_its_outbox_is_at_the_high_water_mark() {
     let mut server = Server::new();
     let (mut client, socket) = slow(&mut server);
-    let full = |server: &mut Server| server.core.send(socket, event("[\"x\"]"), false, server.now);
+    let full = |server: &mut Server| server.core.send(socket, event("[\"x\"]"), Worth::EVENT, server.now);
     assert!(!full(&mut server));
     server.block(socket);
     pile_up(&mut server, socket, 256 * 1024);
@@ -49,7 +50,7 @@ fn a_burst_that_the_kernel_has_not_refused_yet_is_not_counted() {
     let _client = WebSocket::join(&mut server);
     let socket = server.last_socket();
     let packet = event(&format!("[\"{}\"]", "x".repeat(60_000)));
-    assert!(!server.core.send(socket, packet.clone(), false, server.now));
+    assert!(!server.core.send(socket, packet.clone(), Worth::EVENT, server.now));
     server.order(Command::WatchDrain { socket });
     assert_eq!(drained(&server), 0);
     server.turn();
@@ -122,7 +123,7 @@ fn the_limit_acts_on_one_and_leaves_the_others() {
     let mut received = 0;
     for _ in 0..40 {
         let packet = event(&format!("[\"{}\"]", "x".repeat(100_000)));
-        server.order(Command::Broadcast { sockets: sockets.clone(), packet, volatile: false });
+        server.order(Command::Broadcast { sockets: sockets.clone(), packet, worth: Worth::EVENT });
         received += healthy.frames(&mut server).len();
         server.now += millis(50);
     }

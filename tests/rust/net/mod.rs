@@ -3,12 +3,16 @@
 //! `SIOX_TEST_REACTORS=2` spreads the connections of every test over so many more reactors; the few tests that
 //! count turns or flushes of one reactor fail then.
 
+mod adopting;
+mod carrier;
 mod client;
 mod commands;
 mod fairness;
 mod http;
+mod latest;
 mod links;
 mod marks;
+mod policies;
 mod polling;
 mod sending;
 mod server;

@@ -4,13 +4,15 @@ use super::client::{Client, Frame, Polling, WebSocket, texts};
 use super::server::{Server, event, secs};
 use siox::net::command::Command;
 use siox::net::keys::SocketKey;
+use siox::net::worth::Worth;
+use siox::proto::socket::Parser;
 use siox::proto::socket::encoded::Encoded;
 use siox::proto::socket::packet::PacketKind;
 use std::convert::Infallible;
 
-fn broadcast(server: &mut Server, sockets: &[SocketKey], json: &str, volatile: bool) {
+fn broadcast(server: &mut Server, sockets: &[SocketKey], json: &str, worth: Worth) {
     let sockets = sockets.to_vec();
-    server.order(Command::Broadcast { sockets, packet: event(json), volatile });
+    server.order(Command::Broadcast { sockets, packet: event(json), worth });
 }
 
 #[test]
@@ -20,7 +22,7 @@ fn the_broadcasts_of_a_turn_leave_in_one_write_a_socket() {
     let sockets = server.sockets();
     let before = server.stat("writes");
     for number in 0..20 {
-        broadcast(&mut server, &sockets, &format!("[\"news\",{number}]"), false);
+        broadcast(&mut server, &sockets, &format!("[\"news\",{number}]"), Worth::EVENT);
     }
     server.flush();
     assert_eq!(server.stat("writes") - before, 50);
@@ -120,25 +122,26 @@ fn a_binary_event_goes_whole_or_not_at_all() {
     let mut client = WebSocket::join_over(&mut server, client);
     let socket = server.last_socket();
     let filled = server.block(socket);
-    let binary = |volatile| {
-        let packet = Encoded::build::<Infallible>(PacketKind::Event, "/", None, |out, attachments| {
-            out.extend_from_slice(b"[\"b\",{\"_placeholder\":true,\"num\":0}]");
-            attachments.push(vec![7; 10_000].into());
-            Ok(())
-        });
+    let binary = |worth| {
+        let packet =
+            Encoded::build::<Infallible>(Parser::Json, PacketKind::Event, "/", None, |out, attachments| {
+                out.extend_from_slice(b"[\"b\",{\"_placeholder\":true,\"num\":0}]");
+                attachments.push(vec![7; 10_000].into());
+                Ok(())
+            });
         let Ok(packet) = packet;
-        Command::Send { socket, packet, volatile }
+        Command::Send { socket, packet, worth }
     };
-    server.order(binary(true));
-    server.order(binary(false));
-    server.order(binary(true));
+    server.order(binary(Worth::VOLATILE));
+    server.order(binary(Worth::EVENT));
+    server.order(binary(Worth::VOLATILE));
     for _ in 0..filled {
         client.text(&mut server);
     }
     assert!(client.text(&mut server).starts_with("451-[\"b\""));
     assert_eq!(client.frame(&mut server), Frame::Binary(vec![7; 10_000]));
     assert_eq!(client.frame_now(&mut server), None);
-    server.order(binary(true));
+    server.order(binary(Worth::VOLATILE));
     assert!(client.text(&mut server).starts_with("451-"));
 }
 
@@ -181,7 +184,7 @@ fn a_room_of_both_transports_gets_each_broadcast_once_and_in_order() {
     let mut websockets: Vec<WebSocket> = (0..5).map(|_| WebSocket::join(&mut server)).collect();
     let sockets = server.sockets();
     for number in 0..10 {
-        broadcast(&mut server, &sockets, &format!("[{number}]"), false);
+        broadcast(&mut server, &sockets, &format!("[{number}]"), Worth::EVENT);
         if number % 3 == 0 {
             server.turn();
         }

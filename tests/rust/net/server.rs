@@ -4,11 +4,12 @@ use super::client::Client;
 use bytes::Bytes;
 use siox::net::command::Command;
 use siox::net::core::Core;
-use siox::net::event::{Batch, Event};
+use siox::net::event::{Batch, Event, Mark};
 use siox::net::keys::{LinkKey, RequestKey, SessionKey, SocketKey};
 use siox::net::listener::Listener;
 use siox::net::options::Options;
 use siox::net::reactor::Reactor;
+use siox::net::worth::Worth;
 use siox::proto::sid::Sid;
 use siox::proto::socket::encoded::Encoded;
 use siox::proto::socket::packet::PacketKind;
@@ -28,8 +29,10 @@ pub(super) enum Seen {
     Disconnect { socket: SocketKey, reason: &'static str, details: Option<Box<str>> },
     Raw { session: SessionKey, data: Vec<u8>, binary: bool },
     Drained(SocketKey),
+    Marked(SocketKey, Mark),
     Allow(RequestKey),
     Ready(LinkKey),
+    Ended(u32),
     Log(String),
     Trace(String),
 }
@@ -51,8 +54,10 @@ impl Seen {
                 Self::Raw { session, data: batch.bytes(&data).to_vec(), binary }
             }
             Event::Drained { socket } => Self::Drained(socket),
+            Event::Marked { socket, mark } => Self::Marked(socket, mark),
             Event::AllowRequest { request } => Self::Allow(request),
             Event::Ready { link } => Self::Ready(link),
+            Event::Ended { name } => Self::Ended(name.get()),
             Event::Log { message, .. } => Self::Log(message),
             Event::Trace { line, .. } => Self::Trace(line),
         }
@@ -207,11 +212,11 @@ impl Server {
 
     /// Sends an event, given as the JSON array, to a socket of `/`.
     pub(super) fn send(&mut self, socket: SocketKey, json: &str) {
-        self.order(Command::Send { socket, packet: event(json), volatile: false });
+        self.order(Command::Send { socket, packet: event(json), worth: Worth::EVENT });
     }
 
     pub(super) fn send_volatile(&mut self, socket: SocketKey, json: &str) {
-        self.order(Command::Send { socket, packet: event(json), volatile: true });
+        self.order(Command::Send { socket, packet: event(json), worth: Worth::VOLATILE });
     }
 
     pub(super) fn stat(&self, name: &str) -> u64 {
@@ -284,6 +289,12 @@ impl Server {
     pub(super) fn pending(&self, socket: SocketKey) -> usize {
         let session = self.session_of(socket);
         self.look(socket, |reactor| reactor.session(session).unwrap().outbox.pending())
+    }
+
+    /// Packets that wait there.
+    pub(super) fn count(&self, socket: SocketKey) -> usize {
+        let session = self.session_of(socket);
+        self.look(socket, |reactor| reactor.session(session).unwrap().outbox.count() as usize)
     }
 
     pub(super) fn is_blocked(&self, socket: SocketKey) -> bool {

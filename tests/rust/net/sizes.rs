@@ -1,10 +1,12 @@
 //! What one connection costs in memory. A number that grows here grows a hundred thousand times in use.
 
-use super::client::{Polling, WebSocket};
-use super::server::Server;
+use super::client::{Client, Polling, WebSocket};
+use super::server::{Server, event, millis};
+use siox::net::command::Command;
 use siox::net::connection::Connection;
 use siox::net::session::SessionEntry;
 use siox::net::socket::SocketEntry;
+use siox::net::worth::{Policy, Worth};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -67,6 +69,43 @@ fn an_idle_websocket_connection_is_small() {
     let mut server = Server::new();
     let each = bytes_each(&mut server, 128, WebSocket::join);
     assert!(each <= 2 * 1024, "{each} bytes for a websocket in one namespace, its client's end included");
+}
+
+#[test]
+fn what_waits_for_many_is_there_once_and_a_place_for_each() {
+    const LIMIT: usize = 512 * 1024;
+    const CLIENTS: usize = 64;
+    let mut server = Server::with(|options| {
+        (options.marks.limit, options.marks.policy) = (LIMIT, Policy::DropOldest);
+    });
+    let join = |server: &mut Server| {
+        let client = Client::small(server.address);
+        WebSocket::join_over(server, client)
+    };
+    let _clients: Vec<WebSocket> = (0..CLIENTS).map(|_| join(&mut server)).collect();
+    let sockets = server.sockets();
+    for &socket in &sockets {
+        server.block(socket);
+    }
+    let mut flood = |count: usize| {
+        for _ in 0..count {
+            let packet = event(&format!("[\"{}\"]", "x".repeat(1000)));
+            server.order(Command::Broadcast { sockets: sockets.clone(), packet, worth: Worth::EVENT });
+            server.turn();
+            server.now += millis(1);
+        }
+        server.seen = Vec::new();
+    };
+    let before = HELD.get();
+    let mut most = 0;
+    for _ in 0..16 {
+        flood(256);
+        most = most.max(HELD.get() - before);
+    }
+    let places = 2 * LIMIT / 1000 * 80;
+    let bound = isize::try_from(2 * LIMIT + CLIENTS * places).unwrap();
+    assert!(most <= bound, "{most} bytes of {bound}");
+    assert!(server.stat("policy_dropped") > 0);
 }
 
 #[test]

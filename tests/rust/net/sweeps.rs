@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use siox::net::command::Command;
 use siox::net::event::Event;
 use siox::net::keys::SocketKey;
+use siox::net::worth::Worth;
 use siox::proto::limits;
 
 const MANY: usize = limits::SLICE_SESSIONS * 2 + 20;
@@ -16,7 +17,7 @@ fn crowd(server: &mut Server, count: usize) -> (Vec<WebSocket>, Vec<SocketKey>) 
 }
 
 fn broadcast(server: &mut Server, sockets: &[SocketKey], json: &str) {
-    server.order(Command::Broadcast { sockets: sockets.to_vec(), packet: event(json), volatile: false });
+    server.order(Command::Broadcast { sockets: sockets.to_vec(), packet: event(json), worth: Worth::EVENT });
 }
 
 #[test]
@@ -78,8 +79,9 @@ fn what_is_emitted_while_a_round_is_under_way_leaves_together_when_it_comes_roun
 fn a_producer_is_told_to_wait_while_enough_is_queued_behind_the_round() {
     let mut server = Server::new();
     let (_clients, sockets) = crowd(&mut server, MANY);
-    let emit =
-        |server: &mut Server| server.core.reactor(server.now).broadcast(sockets.clone(), event("[]"), false);
+    let emit = |server: &mut Server| {
+        server.core.reactor(server.now).broadcast(sockets.clone(), event("[]"), Worth::EVENT)
+    };
     for _ in 0..limits::SWEEP_PACKETS {
         assert!(!emit(&mut server));
     }

@@ -6,6 +6,7 @@ use super::server::{Seen, Server, event};
 use siox::net::command::Command;
 use siox::net::keys::SocketKey;
 use siox::net::reactor::Reactor;
+use siox::net::worth::Worth;
 use siox::proto::limits;
 use std::time::Duration;
 
@@ -180,9 +181,9 @@ fn broadcasts_and_packets_to_one_keep_their_order_on_every_reactor() {
     let sockets = server.sockets();
     for round in 0..ROUNDS {
         let packet = event(&format!("[\"all\",{round}]"));
-        server.core.broadcast(sockets.clone(), packet, false, server.now);
+        server.core.broadcast(sockets.clone(), packet, Worth::EVENT, server.now);
         for &socket in &sockets {
-            server.core.send(socket, event(&format!("[\"one\",{round}]")), false, server.now);
+            server.core.send(socket, event(&format!("[\"one\",{round}]")), Worth::EVENT, server.now);
         }
         if round % 50 == 0 {
             server.flush();
@@ -211,7 +212,7 @@ fn orders_of_many_threads_reach_sockets_of_many_reactors_in_their_order() {
                 for number in 0..EACH {
                     let packet = event(&format!("[{thread},{number}]"));
                     core.submit(
-                        Command::Broadcast { sockets: sockets.clone(), packet, volatile: false },
+                        Command::Broadcast { sockets: sockets.clone(), packet, worth: Worth::EVENT },
                         now,
                     );
                 }
@@ -270,7 +271,9 @@ fn reactors_stop_reading_while_nobody_takes_what_they_have_read_but_still_send()
     assert!(read > most && read < 4 * most, "{read} events were read");
     // Orders are carried out and written all the same.
     for &socket in &sockets {
-        server.core.submit(Command::Send { socket, packet: event("[\"x\"]"), volatile: false }, server.now);
+        server
+            .core
+            .submit(Command::Send { socket, packet: event("[\"x\"]"), worth: Worth::EVENT }, server.now);
     }
     assert!(server.core.flush(server.now).events.is_empty());
     for client in &mut clients {
@@ -293,7 +296,7 @@ fn who_waits_for_the_broadcasts_under_way_is_woken_when_there_is_room() {
     let sockets = server.sockets();
     let mut rounds = 0;
     for _ in 0..20 {
-        while !server.core.broadcast(sockets.clone(), event("[\"x\"]"), false, server.now) {
+        while !server.core.broadcast(sockets.clone(), event("[\"x\"]"), Worth::EVENT, server.now) {
             rounds += 1;
             assert!(rounds < 100_000, "nothing ever was full");
         }

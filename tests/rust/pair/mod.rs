@@ -1,9 +1,9 @@
 //! A client's [`Peer`] against a small server (session and connection) over a network whose every
 //! message moves on its own: in order per link, in any order between links.
 
-mod server;
+pub(crate) mod server;
 
-use crate::app::encode;
+use crate::app::{PARSERS, data, encode};
 use crate::tree::{Tree, binary};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,8 +12,7 @@ use siox::proto::engine::{CloseCause, CloseReason, SessionConfig, TransportKind}
 use siox::proto::limits::{PING_INTERVAL, PING_TIMEOUT, UPGRADE_NOOP_INTERVAL};
 use siox::proto::peer::{Peer, PeerClosed, PeerConfig, PeerEvent, Request, RequestKind, WebSocketAction};
 use siox::proto::socket::encoded::Part;
-use siox::proto::socket::packet::{read_ack, read_event};
-use siox::proto::socket::{Encoded, PacketKind};
+use siox::proto::socket::{Encoded, PacketKind, Parser};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -43,12 +42,16 @@ const LINKS: [Link; 4] = [Link::Requests, Link::Answers, Link::Upstream, Link::D
 
 impl Pair {
     fn new(transport: TransportKind, upgrades: bool) -> Self {
+        Self::with_parser(transport, upgrades, Parser::Json)
+    }
+
+    fn with_parser(transport: TransportKind, upgrades: bool, parser: Parser) -> Self {
         let now = Instant::now();
         let session = SessionConfig { allow_upgrades: upgrades, ..SessionConfig::default() };
         let config = PeerConfig { session: session.clone(), ..PeerConfig::default() };
         let mut pair = Self {
-            peer: Peer::new(transport, now),
-            server: Server::new(transport, session, now),
+            peer: Peer::new(transport, now).with_parser(parser),
+            server: Server::new(transport, session, parser, now),
             config,
             requests: VecDeque::new(),
             upstream: VecDeque::new(),
@@ -63,13 +66,16 @@ impl Pair {
 
     /// A pair in which the namespaces are joined and nothing is on its way.
     fn joined(transport: TransportKind, upgrades: bool, namespaces: &[(&str, u8)]) -> Self {
-        let mut pair = Self::new(transport, upgrades);
+        Self::new(transport, upgrades).join(namespaces)
+    }
+
+    fn join(mut self, namespaces: &[(&str, u8)]) -> Self {
         for &(namespace, socket) in namespaces {
-            assert!(pair.peer.connect(namespace.into(), socket, None));
+            assert!(self.peer.connect(namespace.into(), socket, None));
         }
-        pair.run();
-        pair.seen.clear();
-        pair
+        self.run();
+        self.seen.clear();
+        self
     }
 
     /// Takes what the machines have to say.
@@ -91,17 +97,20 @@ impl Pair {
         self.seen.push(match event {
             PeerEvent::Opened { sid } => format!("opened {}", sid.len()),
             PeerEvent::Upgraded => "upgraded".into(),
+            PeerEvent::Ping => return,
             PeerEvent::UpgradeFailed(why) => format!("upgrade failed {why:?}"),
             PeerEvent::Connected { socket, .. } => format!("{socket} connected"),
-            PeerEvent::ConnectError { socket, data } => format!("{socket} refused {data}"),
+            PeerEvent::ConnectError { socket, data } => {
+                format!("{socket} refused {}", data.read_value(&mut Tree(&[])).unwrap())
+            }
             PeerEvent::Disconnect { socket } => format!("{socket} disconnected"),
             PeerEvent::Event { socket, id, data, attachments } => {
-                let (name, args) = read_event(&data, attachments.len(), &mut Tree(&attachments)).unwrap();
+                let (name, args) = data.read_event(attachments.len(), &mut Tree(&attachments)).unwrap();
                 self.numbers.extend(name.as_u64());
                 format!("{socket} event {name} {id:?} {}", Value::from(args))
             }
             PeerEvent::Ack { socket, id, data, attachments } => {
-                let args = read_ack(&data, attachments.len(), &mut Tree(&attachments)).unwrap();
+                let args = data.read_ack(attachments.len(), &mut Tree(&attachments)).unwrap();
                 format!("{socket} ack {id} {}", Value::from(args))
             }
             PeerEvent::Closed(why) => {
@@ -186,7 +195,8 @@ impl Pair {
     }
 
     fn emit(&mut self, id: Option<u64>, data: &Value) {
-        self.peer.send(&encode(PacketKind::Event, "/", id, data));
+        let parser = self.peer.connection().parser();
+        self.peer.send(&encode(parser, PacketKind::Event, "/", id, data));
         self.collect();
     }
 }
@@ -194,11 +204,15 @@ impl Pair {
 const BOTH: [(TransportKind, bool); 3] =
     [(TransportKind::Polling, false), (TransportKind::Polling, true), (TransportKind::WebSocket, false)];
 
+fn with_parsers() -> impl Iterator<Item = ((TransportKind, bool), Parser)> {
+    BOTH.into_iter().flat_map(|way| PARSERS.map(|parser| (way, parser)))
+}
+
 #[test]
 fn a_client_joins_over_each_transport() {
-    for (transport, upgrades) in BOTH {
-        let mut pair = Pair::new(transport, upgrades);
-        pair.peer.connect("/".into(), 1, Some(r#"{"token":1}"#));
+    for ((transport, upgrades), parser) in with_parsers() {
+        let mut pair = Pair::with_parser(transport, upgrades, parser);
+        pair.peer.connect("/".into(), 1, Some(&data(parser, &json!({"token": 1}))));
         pair.peer.connect("/refused".into(), 2, None);
         pair.run();
         let seen: Vec<&str> =
@@ -213,13 +227,13 @@ fn a_client_joins_over_each_transport() {
 
 #[test]
 fn events_acks_and_binary_go_both_ways_over_each_transport() {
-    for (transport, upgrades) in BOTH {
-        let mut pair = Pair::joined(transport, upgrades, &[("/", 1)]);
+    for ((transport, upgrades), parser) in with_parsers() {
+        let mut pair = Pair::with_parser(transport, upgrades, parser).join(&[("/", 1)]);
         let args = json!([1, binary(b"two"), {"three": binary(b"")}]);
         pair.emit(Some(5), &json!(["ask", args[0], args[1], args[2]]));
         pair.run();
         assert_eq!(pair.seen, [format!("1 ack 5 {args}"), format!("1 event \"question\" Some(1) {args}")]);
-        pair.peer.send(&encode(PacketKind::Ack, "/", Some(1), &json!([binary(b"four")])));
+        pair.peer.send(&encode(parser, PacketKind::Ack, "/", Some(1), &json!([binary(b"four")])));
         pair.run();
         assert_eq!(pair.server.app.acknowledged, [json!({"id": 1, "args": [binary(b"four")]})]);
     }
@@ -227,8 +241,8 @@ fn events_acks_and_binary_go_both_ways_over_each_transport() {
 
 #[test]
 fn a_socket_leaves_and_the_session_stays() {
-    for (transport, upgrades) in BOTH {
-        let mut pair = Pair::joined(transport, upgrades, &[("/", 1), ("/admin", 2)]);
+    for ((transport, upgrades), parser) in with_parsers() {
+        let mut pair = Pair::with_parser(transport, upgrades, parser).join(&[("/", 1), ("/admin", 2)]);
         pair.emit(None, &json!(["leave"]));
         assert!(pair.peer.disconnect(2) && !pair.peer.disconnect(2));
         pair.run();
@@ -317,7 +331,7 @@ fn a_websocket_that_cannot_be_opened_leaves_the_session_on_polling() {
     pair.peer.handle_websocket_closed(CloseCause::Closed);
     pair.emit(Some(1), &json!(["a"]));
     pair.run();
-    assert_eq!(pair.seen, ["opened 20", "1 connected", "1 ack 1 []"]);
+    assert_eq!(pair.seen, ["opened 20", "1 connected", "upgrade failed Closed", "1 ack 1 []"]);
 }
 
 #[test]

@@ -8,37 +8,38 @@ use siox::proto::engine::{
 use siox::proto::limits::MAX_PAYLOAD_PACKETS;
 use siox::proto::peer::{Request, RequestKind, WebSocketAction};
 use siox::proto::sid::{RANDOM_BYTES, Sid};
+use siox::proto::socket::Parser;
 use siox::proto::socket::encoded::Part;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 /// The server: the application of the vectors under a session.
-pub(super) struct Server {
-    pub(super) session: Session,
-    pub(super) app: App,
-    pub(super) config: SessionConfig,
-    pub(super) outbox: VecDeque<Part>,
+pub(crate) struct Server {
+    pub(crate) session: Session,
+    pub(crate) app: App,
+    pub(crate) config: SessionConfig,
+    pub(crate) outbox: VecDeque<Part>,
     /// Control packets for the next answer to a GET, and whether it is due without data.
     polling: Vec<String>,
     release: bool,
-    pub(super) websocket: VecDeque<WebSocketAction>,
-    pub(super) answers: VecDeque<Answer>,
-    pub(super) closed: Option<CloseReason>,
+    pub(crate) websocket: VecDeque<WebSocketAction>,
+    pub(crate) answers: VecDeque<Answer>,
+    pub(crate) closed: Option<CloseReason>,
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) kind: RequestKind,
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) kind: RequestKind,
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Server {
-    pub(super) fn new(transport: TransportKind, config: SessionConfig, now: Instant) -> Self {
+    pub(crate) fn new(transport: TransportKind, config: SessionConfig, parser: Parser, now: Instant) -> Self {
         let sid = Sid::from_random([1; RANDOM_BYTES]);
         Self {
             session: Session::server(sid, transport, &config, now),
-            app: App::new(now),
+            app: App::new(now, parser),
             config,
             outbox: VecDeque::new(),
             polling: Vec::new(),
@@ -49,7 +50,7 @@ impl Server {
         }
     }
 
-    pub(super) fn handle_request(&mut self, request: &Request, now: Instant) {
+    pub(crate) fn handle_request(&mut self, request: &Request, now: Instant) {
         let refused = match request.kind {
             RequestKind::Get => self.session.begin_get(now),
             RequestKind::Post => self.session.begin_post(Some("text/plain; charset=UTF-8")),
@@ -66,7 +67,7 @@ impl Server {
         self.settle();
     }
 
-    pub(super) fn handle_websocket(&mut self, action: &WebSocketAction, now: Instant) {
+    pub(crate) fn handle_websocket(&mut self, action: &WebSocketAction, now: Instant) {
         match action {
             WebSocketAction::Open { .. } if self.session.transport() == TransportKind::Polling => {
                 self.session.handle_probe_opened(&self.config, now).unwrap();
@@ -110,7 +111,7 @@ impl Server {
         self.answers.push_back(Answer { kind, status, body });
     }
 
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.app.settle();
         self.outbox.extend(self.app.out.drain(..).flat_map(|packet| packet.parts().collect::<Vec<_>>()));
         let mut goodbye = false;

@@ -15,6 +15,10 @@ pub(crate) enum Request {
     Series { id: u64, count: u64, per_second: Option<f64>, payload: Payload },
     /// One broadcast.
     Once { index: u64, payload: Payload },
+    /// An event to be counted.
+    Up,
+    /// How many there were since the last time, as the answer.
+    Count { id: u64 },
 }
 
 impl Request {
@@ -28,8 +32,13 @@ impl Request {
             Self::Echo { id, payload } => {
                 payload.after([b"43", b"461-"], [id.to_string().as_bytes(), b"[", b""], out);
             }
-            Self::Once { .. } => {}
+            Self::Once { .. } | Self::Up | Self::Count { .. } => {}
         }
+    }
+
+    /// Whether there is more to it than an answer.
+    pub(crate) fn concerns_others(&self) -> bool {
+        matches!(self, Self::Join { .. } | Self::Series { .. } | Self::Once { .. })
     }
 }
 
@@ -67,7 +76,7 @@ impl Partial {
         if message.binary {
             return event(&std::mem::take(&mut self.0), Some(message.data));
         }
-        if message.data == b"40" {
+        if message.data.starts_with(b"40") {
             return Some(Request::Connect);
         }
         match message.data.strip_prefix(b"451-") {
@@ -82,6 +91,12 @@ impl Partial {
 
 fn event(text: &[u8], attachment: Option<&[u8]>) -> Option<Request> {
     let (id, text) = number(text);
+    if text.starts_with(br#"["up","#) {
+        return Some(Request::Up);
+    }
+    if text == br#"["count"]"# {
+        return Some(Request::Count { id });
+    }
     let payload =
         |argument: &[u8]| Payload { argument: argument.to_vec(), attachment: attachment.map(<[u8]>::to_vec) };
     if let Some(argument) = text.strip_prefix(br#"["echo","#) {
@@ -135,6 +150,15 @@ mod tests {
         let binary = answer(&[(false, br#"451-3["echo",{}]"#), (true, b"xy")]);
         assert_eq!(binary, b"\x81\x09461-3[{}]\x82\x02xy");
         assert_eq!(answer(&[(false, b"3"), (false, br#"42["other",1]"#)]), b"");
+    }
+
+    #[test]
+    fn what_is_only_counted_has_no_payload() {
+        let mut partial = Partial::default();
+        let up = partial.take(Message { binary: false, data: br#"42["up",5,"x"]"# });
+        assert!(matches!(up, Some(Request::Up)));
+        let count = partial.take(Message { binary: false, data: br#"427["count"]"# });
+        assert!(matches!(count, Some(Request::Count { id: 7 })));
     }
 
     #[test]

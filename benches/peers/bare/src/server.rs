@@ -36,6 +36,8 @@ struct Client {
     rest: Vec<u8>,
     out: Vec<u8>,
     partial: Partial,
+    /// How many `up` have come since they were last asked for.
+    ups: u64,
 }
 
 /// Broadcasts under way.
@@ -99,7 +101,7 @@ impl Server {
             let who = self.free.pop().unwrap_or(self.clients.len());
             self.poll.registry().register(&mut stream, Token(who), both)?;
             let (rest, out) = (Vec::new(), Vec::new());
-            let client = Some(Client { stream, open: false, rest, out, partial: Partial::default() });
+            let client = Some(Client { stream, open: false, rest, out, partial: Partial::default(), ups: 0 });
             match self.clients.get_mut(who) {
                 Some(place) => *place = client,
                 None => self.clients.push(client),
@@ -138,7 +140,7 @@ impl Server {
                 let began = Instant::now();
                 self.series = Some(Series { asker: who, next: 0, count, per_second, began, payload });
             }
-            Request::Connect | Request::Echo { .. } => {}
+            Request::Connect | Request::Echo { .. } | Request::Up | Request::Count { .. } => {}
         }
     }
 
@@ -205,7 +207,7 @@ impl Client {
             let mut bytes = buffer.get_mut(..kept + count).unwrap_or_default();
             if !self.open && bytes.ends_with(b"\r\n\r\n") {
                 self.open = true;
-                self.out.extend_from_slice(wire::SWITCHING);
+                wire::switch(bytes, &mut self.out);
                 wire::text(&[wire::OPEN], &mut self.out);
                 bytes = &mut [];
             }
@@ -217,10 +219,19 @@ impl Client {
                 bytes = after;
                 if let Some(message) = wire::message(frame) {
                     let request = self.partial.take(message);
-                    if let Some(request) = &request {
-                        request.answer(&mut self.out);
+                    match &request {
+                        Some(Request::Up) => self.ups += 1,
+                        Some(Request::Count { id }) => {
+                            let count = std::mem::take(&mut self.ups).to_string();
+                            wire::text(
+                                &[b"43", id.to_string().as_bytes(), b"[", count.as_bytes(), b"]"],
+                                &mut self.out,
+                            );
+                        }
+                        Some(request) => request.answer(&mut self.out),
+                        None => {}
                     }
-                    requests.extend(request.filter(|request| !matches!(request, Request::Echo { .. })));
+                    requests.extend(request.filter(Request::concerns_others));
                 }
             }
             self.rest.extend_from_slice(bytes);

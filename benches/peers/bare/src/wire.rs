@@ -1,8 +1,24 @@
-//! Frames of clients unmasked in place, frames for clients written, and one fixed handshake.
+//! Frames of clients unmasked in place, frames for clients written, and the handshake.
 
-/// The answer to the one key that the load generator sends.
-pub(crate) const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// The answer to a handshake, without the key's and the last blank line.
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+const KEY: &[u8] = b"sec-websocket-key:";
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Append the answer to a client's handshake.
+pub(crate) fn switch(request: &[u8], out: &mut Vec<u8>) {
+    let named = |line: &&[u8]| line.get(..KEY.len()).is_some_and(|name| name.eq_ignore_ascii_case(KEY));
+    let key = request.split(|&byte| byte == b'\n').find(named).and_then(|line| line.get(KEY.len()..));
+    let hash = Sha1::new().chain_update(key.unwrap_or_default().trim_ascii()).chain_update(GUID).finalize();
+    out.extend_from_slice(SWITCHING);
+    out.extend_from_slice(STANDARD.encode(hash).as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
+}
 
 /// What comes first on every websocket.
 pub(crate) const OPEN: &[u8] =
@@ -88,15 +104,22 @@ fn frame(first: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    const KEY: [u8; 4] = [1, 2, 3, 4];
+    const MASK: [u8; 4] = [1, 2, 3, 4];
 
     fn masked(data: &[u8]) -> Vec<u8> {
         let mut frame = Vec::new();
         text(&[data], &mut frame);
         let mut payload = frame.split_off(frame.len() - data.len());
         frame[1] |= 0x80;
-        unmask(&mut payload, KEY);
-        [frame, KEY.to_vec(), payload].concat()
+        unmask(&mut payload, MASK);
+        [frame, MASK.to_vec(), payload].concat()
+    }
+
+    #[test]
+    fn a_handshake_is_answered_by_its_key() {
+        let mut out = Vec::new();
+        switch(b"GET / HTTP/1.1\r\nsec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", &mut out);
+        assert!(out.ends_with(b"Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"), "RFC 6455, 1.3");
     }
 
     #[test]

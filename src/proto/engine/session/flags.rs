@@ -21,6 +21,8 @@ impl Flags {
     pub(super) const UPGRADED: Self = Self(1 << 11);
     pub(super) const PROBE_FAILED: Self = Self(1 << 12);
     pub(super) const CLOSED: Self = Self(1 << 13);
+    /// Everything above: what the polls hand out.
+    pub(super) const NEWS: Self = Self((1 << 14) - 1);
     // Requests under way.
     pub(super) const GET: Self = Self(1 << 14);
     pub(super) const POST: Self = Self(1 << 15);

@@ -230,10 +230,19 @@ impl Session {
         self.heartbeat.wait_for_peer(time, now);
     }
 
+    /// Whether the polls may have something to give: nearly always not, after a message.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.flags.has(Flags::NEWS)
+    }
+
     /// The next control packet to write, on which transport, ahead of any data (save [`Control::Close`],
     /// which comes after all of it). Then [`Session::poll_event`].
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         use TransportKind::{Polling, WebSocket};
+        if !self.has_news() {
+            return None;
+        }
         let current = self.transport;
         let order = [
             (Flags::OPEN, current, Control::Open),
@@ -269,6 +278,9 @@ impl Session {
     /// What happened. The order is that of the happenings; [`SessionEvent::Closed`] is the last one. Then
     /// [`Session::poll_transmit`] again.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
+        if !self.has_news() {
+            return None;
+        }
         if self.flags.take(Flags::PROBE_WANTED) {
             return Some(SessionEvent::ProbeWanted);
         }

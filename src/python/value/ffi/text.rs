@@ -15,6 +15,20 @@ pub(in crate::python::value) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Optio
     text.to_str().ok()
 }
 
+/// An object that is a str and no instance of a subclass, if its characters are ASCII: the str, and they.
+#[inline]
+pub(in crate::python::value) fn ascii_str<'a, 'py>(
+    value: &'a Bound<'py, PyAny>,
+) -> Option<(&'a Bound<'py, PyString>, &'a str)> {
+    // SAFETY: the object is alive for `'a`; what is done with it follows the check of its exact type.
+    unsafe {
+        if ffi::Py_TYPE(value.as_ptr()) != &raw mut ffi::PyUnicode_Type {
+            return None;
+        }
+        Some((value.cast_unchecked(), ascii(value.as_ptr())?))
+    }
+}
+
 /// Whether a str is interned: one of those that Python keeps, as it does the names in a program's text.
 #[cfg(not(Py_3_14))]
 pub(in crate::python::value) fn is_interned(text: &Bound<'_, PyString>) -> bool {

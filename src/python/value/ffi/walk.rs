@@ -3,10 +3,9 @@
 //! before it is handed on, since writing it may run Python code that takes it out of its container.
 
 use super::super::fault::{Fault, Step};
-use super::super::names::Names;
+use super::super::form::{Form, Slot};
 use super::super::write::{Encoder, Written, changed};
 use super::text;
-use crate::proto::json::{Key, Slot};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -14,11 +13,12 @@ use std::ffi::c_int;
 use std::{mem, ptr};
 
 /// Writes a dict.
-pub(in crate::python::value) fn members<'py>(
-    encoder: &mut Encoder<'_, 'py>,
+pub(in crate::python::value) fn members<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
     dict: &Bound<'py, PyDict>,
 ) -> Written {
     let len = dict.len();
+    F::object(encoder.out, len);
     let mut count = 0;
     let mut position = 0;
     let mut lead = b'{';
@@ -41,21 +41,23 @@ pub(in crate::python::value) fn members<'py>(
             (Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value), done == Done::Key)
         };
         if !key_is_written {
-            encoder.out.push(lead);
+            F::mark(encoder.out, lead);
             encoder.key(&key, dict)?;
         }
         encoder.value(&value).map_err(|fault| fault.within(dict, Step::member(&key)))?;
     }
-    end(encoder.out, lead, *b"{}");
-    if dict.len() == len { Ok(()) } else { Err(changed(dict)) }
+    end::<F>(encoder.out, lead, *b"{}");
+    // As many as were announced.
+    if count == len && dict.len() == len { Ok(()) } else { Err(changed(dict)) }
 }
 
 /// Writes a list.
-pub(in crate::python::value) fn list_items<'py>(
-    encoder: &mut Encoder<'_, 'py>,
+pub(in crate::python::value) fn list_items<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
     list: &Bound<'py, PyList>,
 ) -> Written {
     let len = list.len();
+    F::array(encoder.out, len);
     let mut lead = b'[';
     for index in 0..len {
         // What ran for the element before may have made the list shorter.
@@ -66,42 +68,42 @@ pub(in crate::python::value) fn list_items<'py>(
         // SAFETY: the index is within the list, which holds the element until Python code runs.
         let item = unsafe {
             let item = ffi::PyList_GET_ITEM(list.as_ptr(), index.cast_signed());
-            if plain(Slot::element(encoder.out, lead), item) {
+            if plain(F::element(encoder.out, lead), item) {
                 continue;
             }
             Bound::from_borrowed_ptr(list.py(), item)
         };
         encoder.value(&item).map_err(|fault| within(fault, list, index))?;
     }
-    end(encoder.out, lead, *b"[]");
+    end::<F>(encoder.out, lead, *b"[]");
     if list.len() == len { Ok(()) } else { Err(changed(list)) }
 }
 
 /// Writes the elements of a tuple, which cannot change, and the closing bracket; before the first element goes
 /// `lead`, the opening one if nothing else has been written.
-pub(in crate::python::value) fn tuple_items<'py>(
-    encoder: &mut Encoder<'_, 'py>,
+pub(in crate::python::value) fn tuple_items<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
     tuple: &Bound<'py, PyTuple>,
     mut lead: u8,
 ) -> Written {
     for (index, item) in tuple.iter_borrowed().enumerate() {
         let lead = mem::replace(&mut lead, b',');
         // SAFETY: the tuple holds the element.
-        if !unsafe { plain(Slot::element(encoder.out, lead), item.as_ptr()) } {
+        if !unsafe { plain(F::element(encoder.out, lead), item.as_ptr()) } {
             encoder.value(&item).map_err(|fault| within(fault, tuple, index))?;
         }
     }
-    end(encoder.out, lead, *b"[]");
+    end::<F>(encoder.out, lead, *b"[]");
     Ok(())
 }
 
 /// Ends an array or object; the bracket that begins it, if it is empty, has not been written.
 #[inline]
-fn end(out: &mut Vec<u8>, lead: u8, [open, close]: [u8; 2]) {
+fn end<F: Form>(out: &mut Vec<u8>, lead: u8, [open, close]: [u8; 2]) {
     if lead == open {
-        out.push(open);
+        F::mark(out, open);
     }
-    out.push(close);
+    F::mark(out, close);
 }
 
 #[cold]
@@ -123,41 +125,17 @@ enum Done {
 ///
 /// Key and value are alive, and the GIL is held.
 #[inline]
-unsafe fn member(
-    encoder: &mut Encoder<'_, '_>,
+unsafe fn member<F: Form>(
+    encoder: &mut Encoder<'_, '_, F>,
     lead: u8,
     key: *mut ffi::PyObject,
     value: *mut ffi::PyObject,
 ) -> Done {
-    let py = encoder.py;
-    let (out, names) = encoder.out_and_names();
-    // SAFETY: as promised to us. The characters are used before anything else happens.
+    // SAFETY: as promised to us.
     unsafe {
-        let slot = if let Some(name) = names.get(key.addr()) {
-            Slot::member(out, lead, Key::Name(name))
-        } else if let Some(text) = new_name(py, names, key) {
-            Slot::member(out, lead, Key::Text(text))
-        } else {
-            return Done::Nothing;
-        };
+        let key = Borrowed::from_ptr(encoder.py, key);
+        let Some(slot) = encoder.form.member(encoder.out, lead, key) else { return Done::Nothing };
         if plain(slot, value) { Done::Both } else { Done::Key }
-    }
-}
-
-/// The characters of a key that is a str and not known yet.
-///
-/// # Safety
-///
-/// The key is alive for `'a`, and the GIL is held.
-unsafe fn new_name<'a>(py: Python<'_>, names: &mut Names, key: *mut ffi::PyObject) -> Option<&'a str> {
-    // SAFETY: as promised to us; the cast follows the check of the exact type.
-    unsafe {
-        if ffi::Py_TYPE(key) != &raw mut ffi::PyUnicode_Type {
-            return None;
-        }
-        let text = text::ascii(key)?;
-        names.learn(Bound::from_borrowed_ptr(py, key).cast_unchecked());
-        Some(text)
     }
 }
 
@@ -168,7 +146,7 @@ unsafe fn new_name<'a>(py: Python<'_>, names: &mut Names, key: *mut ffi::PyObjec
 /// The object is alive, and the GIL is held.
 #[allow(clippy::inline_always, reason = "the slot stays in registers")]
 #[inline(always)]
-unsafe fn plain(slot: Slot<'_>, object: *mut ffi::PyObject) -> bool {
+unsafe fn plain(slot: impl Slot, object: *mut ffi::PyObject) -> bool {
     // SAFETY: as promised to us; what is done with the object follows the check of its exact type.
     unsafe {
         let kind = ffi::Py_TYPE(object);

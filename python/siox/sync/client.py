@@ -1,0 +1,155 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Unpack
+
+from siox import client as asynchronous
+from siox._client_checks import check_wait
+from siox._client_socket import BaseClientSocket
+from siox._hearing import Waiting
+from siox._manager import LEAVE_TIMEOUT, socket_of
+from siox._sending import Operator, Sending, Speaking, Way
+from siox._strand import Strand
+from siox.sync import _background
+from siox.sync._background import blocking
+from siox.sync.manager import Manager
+from siox.types import ClientOptions
+
+if TYPE_CHECKING:
+    from siox._streams import EventStream as AsyncEventStream
+
+
+class ClientSocket(BaseClientSocket, Speaking["ClientSocketOperator"]):
+    """What `siox.ClientSocket` is to asyncio, which see; what is awaited there waits here.
+
+    Its handlers run one after the other, on a thread of their own. `emit` waits too, while much of what was
+    emitted before is not taken by the server.
+    """
+
+    __slots__ = ("_strand",)
+
+    _manager: Manager
+
+    def __init__(self, manager: Manager, namespace: str, **options: Any) -> None:
+        self._strand = Strand()
+        super().__init__(manager, namespace, **options)
+
+    @property
+    def manager(self) -> Manager:
+        """The connection that it has, with others perhaps."""
+        return self._manager
+
+    emit = blocking(Sending.emit)
+    send = blocking(Sending.send)
+    emit_with_ack = blocking(Sending.emit_with_ack)
+    wait_for = blocking(Waiting.wait_for)
+    wait = blocking(asynchronous.ClientSocket.wait, heard=None)
+    disconnect = blocking(asynchronous.ClientSocket.disconnect, heard=LEAVE_TIMEOUT)
+
+    def events(self) -> EventStream:
+        """Return the events from now on: `for name, values in socket.events()`.
+
+        It ends when the socket is disconnected for good. What is not taken yet counts as handlers that
+        run, so a slow loop slows the peer down.
+
+        Raises:
+            DisconnectedError: it is disconnected already.
+            ConnectError: it could not be connected.
+        """
+        waiting: Any = self
+        return EventStream(_background.background.call(lambda: Waiting.events(waiting)))
+
+    def _with(self, *, volatile: bool = False, timeout: float | None = None) -> ClientSocketOperator:
+        return ClientSocketOperator(self, volatile=volatile, timeout=timeout)
+
+    def _auth_executor(self) -> Strand:
+        # Not the handlers' own thread: one of them may be waiting for the connection.
+        return Strand()
+
+    def __enter__(self) -> ClientSocket:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what is under way, unless the body has failed, and disconnect."""
+        try:
+            if kind is None:
+                _background.background.wait_for(self._until_settled(LEAVE_TIMEOUT))
+        finally:
+            if kind is None or issubclass(kind, Exception):
+                self.disconnect()
+            else:  # what ends the program waits for nothing
+                self._manager._disconnect(self)
+
+
+class ClientSocketOperator(Way[ClientSocket, "ClientSocketOperator"]):
+    """A client's socket and how its events are sent. Immutable: every call returns another one."""
+
+    __slots__ = ()
+
+    emit = blocking(Operator.emit)
+    send = blocking(Operator.send)
+    emit_with_ack = blocking(Operator.emit_with_ack)
+
+
+class EventStream:
+    """The events of a socket: an iterator of `(name, values)`."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncEventStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> EventStream:
+        """Return it."""
+        return self
+
+    def __next__(self) -> tuple[str, tuple[Any, ...]]:
+        """Wait for the next event."""
+        event = self._stream._take_now()
+        if event is not None:
+            return event
+        try:
+            return _background.background.wait_for(self._stream.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Stop listening. Leaving the loop and dropping the iterator does so too."""
+        self._stream.close()
+
+
+def connect(
+    url: str,
+    *,
+    wait: float | None = None,
+    force_new: bool = False,
+    multiplex: bool = True,
+    **options: Unpack[ClientOptions],
+) -> ClientSocket:
+    """Do as `siox.connect` does; `wait` is waited for here.
+
+    Args:
+        url: see there, as the others.
+        wait: seconds to wait for the connection.
+        force_new: see there.
+        multiplex: see there.
+        options: see `siox.config.ClientConfig`; times are seconds.
+
+    Raises:
+        UsageError: the URL is none, an unknown option, or a value that makes no sense.
+        ConnectError: there was no connection in time; it is not tried again.
+    """
+    seconds = check_wait(wait)
+    socket: ClientSocket = socket_of(Manager, url, options, alone=force_new or not multiplex)
+    if seconds is not None:
+        try:
+            _background.background.wait_for(socket._until_connected(seconds))
+        except BaseException:
+            socket._manager._disconnect(socket)
+            raise
+    return socket
