@@ -18,6 +18,8 @@ log = logging.getLogger("siox")
 
 QUIET_TIME = 1.0
 """Seconds between two log lines about wrong paths."""
+CONTEXT = "siox.context"
+"""In a scope that siox made of a request that is none of ASGI's: what `Handshake` shows in its place."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -129,9 +131,7 @@ class _Request:
         if body is None:
             return
         server = self._server
-        link = server._engine.open_http(
-            scope["method"], target, scope["headers"], body, **_connection(scope), scope=scope
-        )
+        link = server._engine.open_http(scope["method"], target, scope["headers"], body, **_connection(scope))
         try:
             response = await self._response(link)
             if response is not None:
@@ -198,9 +198,7 @@ class _WebSocket:
         await self._receive()  # websocket.connect
         server = self._server
         self._deny_with_body = "websocket.http.response" in (scope.get("extensions") or {})
-        self._link = server._engine.open_websocket(
-            target, scope["headers"], **_connection(scope), scope=scope
-        )
+        self._link = server._engine.open_websocket(target, scope["headers"], **_connection(scope))
         server._links[self._link] = self._wake
         self._wake()
         try:
@@ -266,9 +264,7 @@ def _adopt(server: Server, scope: Scope, target: str) -> bool:
         return False
 
     def take(socket: Any, received: bytes, ended: Callable[[], None]) -> None:
-        server._engine.adopt(
-            socket, target, scope["headers"], received, ended, **_connection(scope), scope=scope
-        )
+        server._engine.adopt(socket, target, scope["headers"], received, ended, **_connection(scope))
 
     given: bool = give(take, server._stop)
     return given
@@ -279,6 +275,7 @@ def _connection(scope: Scope) -> dict[str, Any]:
     return {
         "secure": scope.get("scheme") in {"https", "wss"},
         "address": client[0] if client else "",
+        "scope": scope.get(CONTEXT, scope),
     }
 
 
