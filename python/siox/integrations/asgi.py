@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("siox")
 
+CONTEXT = "siox.context"
+"""In a scope that siox made of a request that is none of ASGI's: what `Handshake` shows in its place."""
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -110,7 +113,7 @@ class _Request:
             return
         server = self._server
         request = Request(
-            method=scope["method"], target=target, headers=scope["headers"], scope=scope, **_connection(scope)
+            method=scope["method"], target=target, headers=scope["headers"], **_connection(scope)
         )
         async with request.answered(server, body, self._left) as answer:
             if answer is not None:
@@ -153,9 +156,7 @@ class _WebSocket:
         await self._receive()  # websocket.connect
         server = self._server
         self._deny_with_body = "websocket.http.response" in (scope.get("extensions") or {})
-        self._link = server._engine.open_websocket(
-            target, scope["headers"], **_connection(scope), scope=scope
-        )
+        self._link = server._engine.open_websocket(target, scope["headers"], **_connection(scope))
         server._links[self._link] = self._wake
         self._wake()
         try:
@@ -221,9 +222,7 @@ def _adopt(server: Server, scope: Scope, target: str) -> bool:
         return False
 
     def take(socket: Any, received: bytes, ended: Callable[[], None]) -> None:
-        server._engine.adopt(
-            socket, target, scope["headers"], received, ended, **_connection(scope), scope=scope
-        )
+        server._engine.adopt(socket, target, scope["headers"], received, ended, **_connection(scope))
 
     given: bool = give(take, server._stop)
     return given
@@ -234,6 +233,7 @@ def _connection(scope: Scope) -> dict[str, Any]:
     return {
         "secure": scope.get("scheme") in {"https", "wss"},
         "address": client[0] if client else "",
+        "scope": scope.get(CONTEXT, scope),
     }
 
 
