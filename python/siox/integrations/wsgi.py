@@ -22,7 +22,7 @@ from siox.integrations._wsgi_socket import KEYS, Taken
 from siox.sync import _background
 
 if TYPE_CHECKING:
-    from siox.server import Server
+    from siox.sync.server import Server
 
 log = logging.getLogger("siox")
 
