@@ -1,7 +1,7 @@
-"""The server in an `aiohttp.web.Application`: aiohttp's requests as connections of `siox.integrations.asgi`.
+"""The server in an `aiohttp.web.Application`: its routes, and a life as long as the application's.
 
-Follows aiohttp 3's server reference, and ASGI 3.0 where the two meet. A websocket's plain socket is taken
-over from aiohttp, as it is from uvicorn.
+Follows aiohttp 3's server reference. A websocket's plain socket is taken over from aiohttp, as it is from
+uvicorn; where that cannot be, it is one of `siox.integrations.asgi`, whose messages aiohttp carries.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import StreamReader, WSCloseCode, WSMsgType, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from siox.exceptions import UsageError
 from siox.handshake import Context
+from siox.integrations._exchange import Request
 from siox.integrations._sockets import DeclinedError, Stop, Take, check_plain, hand_over, say_once
 from siox.integrations.asgi import CONTEXT, ASGIApp, Message, Scope
 
@@ -29,8 +30,6 @@ NO_STATUS = 1005
 """What no close frame may say, since it means that nothing was said."""
 LEFT = 499
 """Status in the access log of a request whose client has left. Source: nginx."""
-
-
 BROKEN = (OSError, web.RequestPayloadError, HttpProcessingError)
 """What reading a body raises when its sender has left, or does not keep to HTTP's rules."""
 
@@ -80,60 +79,62 @@ class _Attached:
         if self._over:
             raise web.HTTPServiceUnavailable(text="The server is shutting down.\n")
         target = self._server.config.path + request.match_info.get("tail", "")
-        connection: _Request | _WebSocket
         if _is_handshake(request):
-            connection = _WebSocket(request, target, self._server.config.max_http_buffer_size)
-        else:
-            connection = _Request(request, target)
-        with _watched(request, connection.leave):
-            await self._asgi(connection.scope, connection.receive, connection.send)
-        return connection.response or web.Response(status=LEFT)
+            return await self._websocket(request, target)
+        return await self._answer(request, target)
+
+    async def _websocket(self, request: web.Request, target: str) -> web.StreamResponse:
+        websocket = _WebSocket(request, target, self._server.config.max_http_buffer_size)
+        with _watched(request, websocket.leave):
+            await self._asgi(websocket.scope, websocket.receive, websocket.send)
+        return websocket.response or web.Response(status=LEFT)
+
+    async def _answer(self, request: web.Request, target: str) -> web.StreamResponse:
+        self._server._attach(asyncio.get_running_loop())
+        query = request.rel_url.raw_query_string
+        asked = Request(
+            method=request.method,
+            target=f"{target}?{query}" if query else target,
+            headers=list(request.raw_headers),
+            secure=request.secure,
+            address=request.remote or "",
+            scope=Context("request", request),
+        )
+        left = asyncio.Event()
+        with _watched(request, left.set):
+            try:
+                body = await _body(request.content, self._server.config.max_http_buffer_size)
+            except BROKEN:
+                return web.Response(status=400)
+            async with asked.answered(self._server, body, left.wait) as answer:
+                # aiohttp writes it: its middleware comes after us.
+                return web.Response(status=LEFT) if answer is None else _response(*answer)
 
 
-class _Request:
-    """An HTTP request as ASGI has it."""
-
-    def __init__(self, request: web.Request, target: str) -> None:
-        self.scope = _scope("http", request, target)
-        self.response: web.StreamResponse | None = None
-        self._left = asyncio.Event()
-        self._content = request.content
-        self._whole = False
-        self._start: Message = {}
-
-    def leave(self) -> None:
-        """The peer is gone."""
-        self._left.set()
-
-    async def receive(self) -> Message:
-        """Return a part of the body, or that the peer left."""
-        if self._whole:
-            await self._left.wait()
-            return {"type": "http.disconnect"}
-        try:
-            body = await self._content.readany()
-        except BROKEN:
-            self.response = web.Response(status=400)
-            self._whole = True
-            self.leave()
-            return {"type": "http.disconnect"}
-        self._whole = self._content.at_eof()
-        return {"type": "http.request", "body": body, "more_body": not self._whole}
-
-    async def send(self, message: Message) -> None:
-        """Take the response, which aiohttp writes: its middleware comes after us."""
-        if message["type"] == "http.response.start":
-            self._start = message
-        else:
-            self.response = _response(self._start, message)
+async def _body(content: StreamReader, limit: int) -> bytes:
+    """Return the body, cut off beyond the limit, which the engine then refuses."""
+    parts = [await content.readany()]
+    size = len(parts[0])
+    while not content.at_eof() and size <= limit:
+        parts.append(await content.readany())
+        size += len(parts[-1])
+    return b"".join(parts)
 
 
 class _WebSocket:
     """A websocket as ASGI has it, whose socket may be had."""
 
     def __init__(self, request: web.Request, target: str, limit: int) -> None:
-        self.scope = _scope("websocket", request, target)
-        self.scope["extensions"] = {"websocket.http.response": {}, "siox.adopt": self._give}
+        self.scope: Scope = {
+            "type": "websocket",
+            "path": target,
+            "query_string": request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
+            "headers": list(request.raw_headers),
+            "scheme": request.scheme,
+            "client": (request.remote, 0) if request.remote else None,
+            "extensions": {"websocket.http.response": {}, "siox.adopt": self._give},
+            CONTEXT: Context("request", request),
+        }
         self.response: web.StreamResponse | None = None
         self._request = request
         self._limit = limit
@@ -194,7 +195,7 @@ class _WebSocket:
         elif kind == "websocket.http.response.start":
             self._start = message
         else:
-            self.response = _response(self._start, message)
+            self.response = _response(self._start["status"], self._start["headers"], message["body"])
             self._settled.set()
 
     async def _send(self, message: Message) -> None:
@@ -287,24 +288,7 @@ def _watched(request: web.Request, left: Callable[[], None]) -> Iterator[None]:
         vars(first).pop("_cancel", None)
 
 
-def _scope(kind: str, request: web.Request, target: str) -> Scope:
-    return {
-        "type": kind,
-        "method": request.method,
-        "path": target,
-        "root_path": "",
-        "query_string": request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
-        "headers": request.raw_headers,
-        "scheme": request.scheme,
-        "client": (request.remote, 0) if request.remote else None,
-        CONTEXT: Context("request", request),
-    }
-
-
-def _response(start: Message, body: Message) -> web.Response:
-    headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in start["headers"]
-        if name != b"content-length"
-    )
-    return web.Response(status=start["status"], headers=headers, body=body["body"])
+def _response(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> web.Response:
+    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+    kept = CIMultiDict((name, value) for name, value in pairs if name != "content-length")
+    return web.Response(status=status, headers=kept, body=body)
