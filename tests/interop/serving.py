@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import granian.server.embed
 import hypercorn.asyncio
 import uvicorn
+from aiohttp import web
 from authority import server_pem
 from commands import free_port
 from peers import JsClient, eventually
 
 import siox
+from siox.integrations import aiohttp as aiohttp_integration
+from siox.integrations._sockets import DeclinedError
 from siox.integrations.asgi import Application, Receive, Scope, Send
 from siox.integrations.uvicorn import Protocol
 
@@ -115,6 +119,36 @@ def takes_connections(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@asynccontextmanager
+async def under_aiohttp(io: siox.Server, *, giving: bool = True) -> AsyncIterator[str]:
+    """Run the server in an aiohttp application, which gives every websocket's socket away, or none."""
+    websockets = 0
+
+    @web.middleware
+    async def count(request: web.Request, handler: Any) -> web.StreamResponse:
+        nonlocal websockets
+        websockets += "Upgrade" in request.headers
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    app = web.Application(middlewares=[count])
+    io.attach(app)
+    runner = web.AppRunner(app, access_log=None)
+    with nothing_given() if not giving else nullcontext():
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+    assert io.stats()["connections_adopted"] == (websockets if giving else 0)
+
+
+def nothing_given() -> AbstractContextManager[object]:
+    """Have aiohttp give no socket away."""
+    return patch.object(aiohttp_integration, "check_plain", side_effect=DeclinedError("the test says so"))
+
+
 def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManager[str]]:
     """Run the server on its own listener, on so many threads (see `ServerConfig.io_threads`)."""
 
@@ -130,21 +164,24 @@ DRIVERS: dict[str, Serve] = {
     "own": own_listener,
     "asgi": under_uvicorn,
     "asgi uvloop": under_uvicorn,
-    "asgi h11": functools.partial(under_uvicorn, http="h11"),
-    "asgi h11 uvloop": functools.partial(under_uvicorn, http="h11"),
+    "asgi h11": partial(under_uvicorn, http="h11"),
+    "asgi h11 uvloop": partial(under_uvicorn, http="h11"),
     "adopted": adopted,
     "adopted uvloop": adopted,
-    "adopted h11": functools.partial(adopted, http="h11"),
-    "adopted h11 uvloop": functools.partial(adopted, http="h11"),
+    "adopted h11": partial(adopted, http="h11"),
+    "adopted h11 uvloop": partial(adopted, http="h11"),
     "tls": under_tls,
     "hypercorn": under_hypercorn,
     "granian": under_granian,
+    "aiohttp": under_aiohttp,
+    "aiohttp by messages": partial(under_aiohttp, giving=False),
 }
 """Ways in that run in the test's own loop, which is uvloop where the name says so."""
 THREADS = {"1 thread": on_threads(1), "2 threads": on_threads(2)}
-BRIEF = {name for name in DRIVERS if name.startswith(("asgi ", "adopted ", "tls"))}
-"""These differ from their neighbours in who reads the request's head or in the loop: a session that begins
-with polling and upgrades passes all of that, so only that path is run, and the page's first row on each."""
+BRIEF = {name for name in DRIVERS if name.startswith(("asgi ", "adopted ", "tls", "aiohttp "))}
+"""These differ from a neighbour in who reads the request's head, in the loop, or in carrying a websocket as
+ASGI does: a session that begins with polling and upgrades passes all of that. So only that path is run, and
+the page's first row on each."""
 
 
 def runs(driver: str, path: str | None, test: str) -> bool:
