@@ -63,23 +63,31 @@ class Taken:
         Raises:
             DeclinedError: it is not to be had.
         """
-        theirs, read_ahead = _socket_of(environ), _read_ahead(environ["wsgi.input"])
+        theirs, (peek, self._forget) = _socket_of(environ), _read_ahead(environ["wsgi.input"])
         self._descriptor = theirs.fileno()
         if self._descriptor < 0:
             raise DeclinedError("its socket is closed")
-        self.socket = sockets.socket(fileno=os.dup(self._descriptor))
+        try:
+            self._swap(theirs)
+        except OSError as error:  # no descriptors are left, for one
+            raise DeclinedError(str(error)) from error
+        try:
+            self.received = peek()
+        except BaseException:
+            self.give_back()
+            raise
+
+    def _swap(self, theirs: Any) -> None:
         with contextlib.ExitStack() as undo:
-            undo.callback(self.socket.close)
-            stand_in, end = sockets.socketpair()
-            with stand_in:
-                os.set_blocking(stand_in.fileno(), os.get_blocking(self._descriptor))
-                end.shutdown(sockets.SHUT_WR)
-                _unwatch(theirs, self._descriptor)
-                os.dup2(stand_in.fileno(), self._descriptor, inheritable=False)
+            self.socket = undo.enter_context(sockets.socket(fileno=os.dup(self._descriptor)))
+            stand_in, end = map(undo.enter_context, sockets.socketpair())
+            os.set_blocking(stand_in.fileno(), os.get_blocking(self._descriptor))
+            end.shutdown(sockets.SHUT_WR)
+            _unwatch(theirs, self._descriptor)
+            os.dup2(stand_in.fileno(), self._descriptor, inheritable=False)
             undo.pop_all()
+        stand_in.close()
         self.response = Swallow(end)
-        peek, self._forget = read_ahead
-        self.received = peek()
 
     def keep(self) -> Swallow:
         """It is ours for good; returns what is to be returned to the server."""

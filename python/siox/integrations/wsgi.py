@@ -28,6 +28,8 @@ log = logging.getLogger("siox")
 
 TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 READ_SIZE = 64 * 1024
+OF_THE_CONNECTION = {*KEYS, "wsgi.early_hints"}
+"""What of an environ would keep the server's socket object."""
 
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
@@ -177,7 +179,7 @@ def _request(environ: Environ, target: str) -> Request:
 
 def _kept(environ: Environ) -> Environ:
     """Return what of the environ stays with a session: not what belongs to the connection."""
-    kept = {name: value for name, value in environ.items() if name not in KEYS}
+    kept = {name: value for name, value in environ.items() if name not in OF_THE_CONNECTION}
     kept["wsgi.input"] = io.BytesIO()
     return kept
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io as streams
 import os
 import socket as sockets
@@ -11,14 +12,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import gevent
+import gevent.socket
 import pytest
+from gunicorn.config import Config
+from gunicorn.http import get_parser
+from gunicorn.http.wsgi import create
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import siox
 import siox.sync
-from raw import encode
+from raw import Connection, encode
 from serving_wsgi import POLLING, SERVERS, WEBSOCKET, adopted, check_echo, echoing, eventually, serve
 from siox.integrations import wsgi
+from siox.integrations._sockets import DeclinedError
 from siox.integrations._wsgi_socket import Taken
 from siox.integrations.wsgi import Application, Environ, StartResponse
 
@@ -401,6 +408,92 @@ def test_what_is_given_back_is_as_it_was() -> None:
         assert ours.recv(100) == b"to us"
         ours.sendall(b"c")
         assert reading.read(2) == b"bc"
+
+
+def test_without_descriptors_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Any:
+        raise OSError(24, "Too many open files")
+
+    ours, theirs = sockets.socketpair()
+    monkeypatch.setattr(sockets, "socketpair", none)
+    with ours, theirs, theirs.makefile("rb") as reading:
+        environ = {"SERVER_PROTOCOL": "HTTP/1.1", "werkzeug.socket": theirs, "wsgi.input": reading}
+        before = descriptors()
+        with pytest.raises(DeclinedError, match="Too many open files"):
+            Taken(environ)
+        assert descriptors() == before
+        theirs.sendall(b"to us")
+        assert ours.recv(100) == b"to us"
+
+
+def test_a_buffer_that_cannot_be_asked_is_given_back() -> None:
+    class Broken(streams.BufferedReader):
+        def peek(self, size: int = 0, /) -> bytes:
+            raise OSError("cannot read from timed out object")
+
+    ours, theirs = sockets.socketpair()
+    with ours, theirs, Broken(theirs.makefile("rb", buffering=0)) as reading:
+        environ = {"SERVER_PROTOCOL": "HTTP/1.1", "werkzeug.socket": theirs, "wsgi.input": reading}
+        with pytest.raises(OSError, match="timed out"):
+            Taken(environ)
+        theirs.sendall(b"to us")
+        assert ours.recv(100) == b"to us"
+
+
+async def test_what_gunicorn_read_behind_the_handshake_is_not_lost() -> None:
+    ours, theirs = sockets.socketpair()
+    async with echoing() as io:
+        with ours, theirs:
+            key = base64.b64encode(bytes(16)).decode()
+            fields = f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+            head = (
+                f"GET /socket.io/?{WEBSOCKET} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n{fields}\r\n"
+            )
+            hello = encode(b'421["echo",1]')
+            ours.sendall(head.encode() + encode(b"40") + hello[:3])
+            config = Config()
+            parser = get_parser(config, theirs, "")
+            response, environ = create(next(parser), theirs, "", "", config)
+            body = await asyncio.to_thread(io.wsgi(), environ, response.start_response)
+            response.close()
+            assert (list(body), response.status_code) == ([], 101)
+            body.close()
+            assert parser.unreader.buf.getvalue() == b"", "no request of its own follows"
+            client = Connection(*await asyncio.open_connection(sock=ours))
+            assert (await client.response()).status == 101
+            assert (await client.text()).startswith("0{")
+            assert (await client.text()).startswith("40{")
+            client.send(hello[3:])
+            assert await client.text() == "431[1]"
+
+
+def watched(hub: Any, socket: Any) -> bool | None:
+    """Whether gevent's epoll knows a descriptor; only Linux tells."""
+    try:
+        with open(f"/proc/self/fdinfo/{hub.loop.fileno()}") as lines:
+            return any(line.split()[:2] == ["tfd:", str(socket.fileno())] for line in lines)
+    except OSError:
+        return None
+
+
+def test_gevent_s_loop_forgets_what_is_taken() -> None:
+    ours, theirs = gevent.socket.socketpair()
+    hub = gevent.get_hub()
+    with ours, theirs, theirs.makefile("rb") as reading:
+        waiting = gevent.spawn(reading.read, 1)
+        gevent.sleep(0)
+        ours.sendall(b"a")
+        assert waiting.get() == b"a"
+
+        assert watched(hub, theirs) in {True, None}
+        taken = Taken({"SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": reading})
+        assert watched(hub, theirs) in {False, None}
+        ours.sendall(b"b")
+        assert taken.socket.recv(1) == b"b"
+        with gevent.Timeout(5):
+            assert reading.read() == b"", "for the server it is at its end"
+        taken.socket.close()
+        taken.keep().close()
 
 
 def test_the_server_is_free_to_do_what_it_likes_with_what_it_has_left() -> None:
