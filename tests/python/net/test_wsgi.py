@@ -465,6 +465,8 @@ async def test_what_gunicorn_read_behind_the_handshake_is_not_lost() -> None:
             assert (await client.text()).startswith("40{")
             client.send(hello[3:])
             assert await client.text() == "431[1]"
+            client.close()
+            await client.ended()
 
 
 def watched(hub: Any, socket: Any) -> bool | None:
