@@ -25,6 +25,8 @@ from siox.socket import Socket
 from siox.types import ServerOptions
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from siox.integrations.asgi import Application, ASGIApp
 
 log = logging.getLogger("siox")
@@ -205,6 +207,23 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         from siox.integrations.asgi import ASGIApp
 
         return ASGIApp(self, app)
+
+    def attach(self, app: web.Application) -> None:
+        """Serve below this server's path in an aiohttp application, from its start to its end.
+
+        Args:
+            app: an `aiohttp.web.Application`; where that is added to another one by
+                `add_subapp("/ws", app)`, clients use the path `/ws/socket.io`.
+
+        Raises:
+            ImportError: aiohttp is not installed.
+            UsageError: no application of aiohttp's, or one that runs or has this path already.
+        """
+        try:
+            from siox.integrations.aiohttp import attach
+        except ModuleNotFoundError as error:
+            raise ImportError("io.attach(app) is for aiohttp: pip install aiohttp") from error
+        attach(self, app)
 
     def lifespan(
         self, wrapped: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None
