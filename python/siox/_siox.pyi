@@ -389,9 +389,11 @@ class Engine:
         secure: bool,
         address: str,
         scope: Any = None,
+        poll: bool = False,
     ) -> None:
         """Take over a connection whose websocket handshake another server has read; from any thread.
 
+        With `poll` it has read a GET of a polling client instead; its answer ends the connection.
         The socket object is left closed. `received` came behind the handshake's head; `ended` is called on
         the loop's thread when the connection is over.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -38,6 +38,13 @@ class Headers(Mapping[str, str]):
         return repr(self._values)
 
 
+class Context(NamedTuple):
+    """What the server around us knows of a request, and the attribute of `Handshake` that shows it."""
+
+    name: str
+    value: Any
+
+
 class Handshake:
     """The request that opened a connection.
 
@@ -50,9 +57,10 @@ class Handshake:
         issued: when, in seconds since 1970.
         auth: what the client gave as `auth` for this namespace, None if nothing.
         scope: the ASGI scope, where the server is mounted in an ASGI application; else None.
+        request: the `aiohttp.web.Request`, where it is attached to an aiohttp application; else None.
     """
 
-    __slots__ = ("address", "auth", "headers", "issued", "query", "scope", "secure", "url")
+    __slots__ = ("address", "auth", "headers", "issued", "query", "request", "scope", "secure", "url")
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.headers = Headers(request.get("headers") or [])
@@ -63,6 +71,10 @@ class Handshake:
         self.issued: float = float(request.get("issued") or 0.0)
         self.auth: Any = request.get("auth")
         self.scope: Any = request.get("scope")
+        self.request: Any = None
+        if isinstance(self.scope, Context):
+            context, self.scope = self.scope, None
+            setattr(self, context.name, context.value)
 
     @property
     def time(self) -> datetime:

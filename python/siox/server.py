@@ -26,6 +26,8 @@ from siox.namespace import Namespace, ParentNamespace
 from siox.types import ServerOptions
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from siox.integrations.asgi import Application, ASGIApp
     from siox.types import HandlerT, NamespacePredicate
 
@@ -297,6 +299,23 @@ class Server(Namespace):
         from siox.integrations.asgi import ASGIApp
 
         return ASGIApp(self, app)
+
+    def attach(self, app: web.Application) -> None:
+        """Serve below this server's path in an aiohttp application, from its start to its end.
+
+        Args:
+            app: an `aiohttp.web.Application`; where that is added to another one by
+                `add_subapp("/ws", app)`, clients use the path `/ws/socket.io`.
+
+        Raises:
+            ImportError: aiohttp is not installed.
+            UsageError: no application of aiohttp's, or one that runs or has this path already.
+        """
+        try:
+            from siox.integrations.aiohttp import attach
+        except ModuleNotFoundError as error:
+            raise ImportError("io.attach(app) is for aiohttp: pip install aiohttp") from error
+        attach(self, app)
 
     def lifespan(
         self, wrapped: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None

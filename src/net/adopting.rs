@@ -1,5 +1,5 @@
-//! Connections that another server accepted, a websocket's each, whose handshake it has read: uvicorn's, or a
-//! WSGI server's. From here on they are streams of ours.
+//! Connections that another server accepted, uvicorn or a WSGI server, with a request that it has read: the
+//! handshake of a websocket, or a poll. From here on they are streams of ours.
 //!
 //! Whatever is answered, no further request is read from them: it would pass by what the other server's
 //! application does with requests (who may come in, for one).
@@ -36,7 +36,7 @@ pub struct Adoption {
     pub name: AdoptedName,
     /// The connection. The other server neither reads nor writes it any more.
     pub stream: Stream,
-    /// The handshake's head.
+    /// The request's head.
     pub head: Head,
     /// What was read behind it.
     pub rest: Vec<u8>,
@@ -47,7 +47,7 @@ pub struct Adoption {
 }
 
 impl Core {
-    /// Takes over a connection, for the session that its handshake names or for a new one. From any thread.
+    /// Takes over a connection, for the session that its request names or for a new one. From any thread.
     /// True when the driving thread gave it: the answer waits for its flush.
     pub fn take_over(&self, adoption: Adoption, now: Instant) -> bool {
         let owner = self.is_owner();

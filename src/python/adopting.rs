@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 
 #[pymethods]
 impl Engine {
-    /// Takes over a connection and its websocket handshake.
-    #[pyo3(signature = (socket, target, headers, received, ended, *, secure, address, scope = None))]
+    /// Takes over a connection and its websocket handshake, or the poll that waits on it.
+    #[pyo3(signature = (socket, target, headers, received, ended, *, secure, address, scope = None, poll = false))]
     #[allow(clippy::too_many_arguments)] // what a handshake is
     fn adopt(
         slf: &Bound<'_, Self>,
@@ -26,11 +26,14 @@ impl Engine {
         secure: bool,
         address: String,
         scope: Option<Py<PyAny>>,
+        poll: bool,
     ) -> PyResult<()> {
         let this = slf.get();
         let core = this.core()?;
         let head = head("GET", target, &headers)?;
-        handshake::check(&head).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        if !poll {
+            handshake::check(&head).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        }
         let stream = Stream::adopt(take_descriptor(socket)?).map_err(os_error)?;
         let given = Given { secure, context: this.keep_scope(scope) };
         let name = this.state().adopted.add(ended);

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import uvicorn
+from aiohttp import web
 from peers import JsClient, eventually
 
 import siox
+from siox.integrations import aiohttp as aiohttp_integration
+from siox.integrations._sockets import DeclinedError
 from siox.integrations.asgi import Application, Receive, Scope, Send
 from siox.integrations.uvicorn import Protocol
 
@@ -63,6 +68,36 @@ async def adopted(io: siox.Server) -> AsyncIterator[str]:
     assert io.stats()["connections_adopted"] == websockets
 
 
+@asynccontextmanager
+async def under_aiohttp(io: siox.Server, *, giving: bool = True) -> AsyncIterator[str]:
+    """Run the server in an aiohttp application, which gives every websocket's socket away, or none."""
+    websockets = 0
+
+    @web.middleware
+    async def count(request: web.Request, handler: Any) -> web.StreamResponse:
+        nonlocal websockets
+        websockets += "Upgrade" in request.headers
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    app = web.Application(middlewares=[count])
+    io.attach(app)
+    runner = web.AppRunner(app, access_log=None)
+    with nothing_given() if not giving else nullcontext():
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+    assert io.stats()["connections_adopted"] == (websockets if giving else 0)
+
+
+def nothing_given() -> AbstractContextManager[object]:
+    """Have aiohttp give no socket away."""
+    return patch.object(aiohttp_integration, "check_plain", side_effect=DeclinedError("the test says so"))
+
+
 def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManager[str]]:
     """Run the server on its own listener, on so many threads (see `ServerConfig.io_threads`)."""
 
@@ -73,7 +108,13 @@ def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManage
     return start
 
 
-DRIVERS = {"own": own_listener, "asgi": under_uvicorn, "adopted": adopted}
+DRIVERS: dict[str, Callable[[siox.Server], AbstractAsyncContextManager[str]]] = {
+    "own": own_listener,
+    "asgi": under_uvicorn,
+    "adopted": adopted,
+    "aiohttp": under_aiohttp,
+    "aiohttp by messages": partial(under_aiohttp, giving=False),
+}
 THREADS = {"1 thread": on_threads(1), "2 threads": on_threads(2)}
 
 

@@ -7,37 +7,23 @@ called, routing, middleware and authentication have let the websocket in.
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket as sockets
 import sys
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string, is_ssl
+from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from siox.integrations._sockets import DeclinedError, Stop, Take, check_plain, hand_over, say_once
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ImportError:
     HttpToolsProtocol = None  # type: ignore[assignment, misc]
 
-log = logging.getLogger("siox")
-
 EXTENSION = "siox.adopt"
 MAX_EARLY = 64 * 1024
 """Bytes of a peer that does not wait for the answer to its handshake; beyond, its socket is not given."""
-PLAIN_TRANSPORTS = {
-    ("asyncio.selector_events", "_SelectorSocketTransport"),
-    ("uvloop.loop", "TCPTransport"),
-    ("uvloop.loop", "UnixTransport"),
-}
-"""Transports that are a socket and nothing more: what they write is on the wire as it is."""
-
-Take: TypeAlias = Callable[[sockets.socket, bytes, Callable[[], None]], object]
-"""Takes the socket, what was read behind the handshake's head, and what to call when that is over."""
-Stop: TypeAlias = Callable[[float | None], object]
-"""Told when uvicorn stops: within so many seconds, None for as long as it takes."""
 
 
 class Give(Protocol):
@@ -45,10 +31,6 @@ class Give(Protocol):
 
     def __call__(self, take: Take, stop: Stop) -> bool:
         """Give the socket away. False: it is not to be had, or `take` raised; ASGI messages go on."""
-
-
-class DeclinedError(Exception):
-    """Why a socket is not given away."""
 
 
 class Stand:
@@ -134,14 +116,14 @@ class GivingProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
             stand = Stand(self.connections, stop, self.config.timeout_graceful_shutdown)
             try:
-                self._hand_over(take, received, stand)
+                hand_over(self.transport, take, received, stand.leave)
             except BaseException:
                 stand.leave()
                 if not self.read_paused:
                     self.transport.resume_reading()
                 raise
         except Exception as error:
-            _say_once(error)
+            say_once("uvicorn", error)
             return False
         self._let_go()
         return True
@@ -155,22 +137,10 @@ class GivingProtocol(WebSocketsSansIOProtocol):
         transport = self.transport
         if self.handshake_complete or self.close_sent or self.initial_response or transport.is_closing():
             raise DeclinedError("the websocket was accepted, or ended, by something in front of io.asgi()")
-        if is_ssl(transport):
-            raise DeclinedError(
-                "uvicorn does TLS itself (with a proxy in front that does it, it would be faster)"
-            )
-        kind = type(transport)
-        if (kind.__module__, kind.__qualname__) not in PLAIN_TRANSPORTS:
-            raise DeclinedError(f"{kind.__module__}.{kind.__qualname__} is not known to be a plain socket")
+        check_plain(transport, "uvicorn")
         if self._early is None:
             raise DeclinedError(f"{type(self).__name__} cannot say what was read before it")
-        if transport.get_write_buffer_size():
-            raise DeclinedError("something is still being written")
         return b"".join(self._early)
-
-    def _hand_over(self, take: Take, received: bytes, stand: Stand) -> None:
-        with self.transport.get_extra_info("socket").dup() as copy:
-            take(copy, received, stand.leave)
 
     def _let_go(self) -> None:
         """Forget a connection that is somebody else's now; closing our copy does not close it."""
@@ -193,13 +163,3 @@ def _unread(http: Any) -> bytes | None:
             if isinstance(data, bytes) and offset and isinstance(offset[0], int):
                 return data[offset[0] :]
     return None
-
-
-_said: set[str] = set()
-
-
-def _say_once(error: Exception) -> None:
-    reason = str(error) if isinstance(error, DeclinedError) else repr(error)
-    if reason not in _said:
-        _said.add(reason)
-        log.warning("a websocket of uvicorn's is served by ASGI messages, which is slower: %s", reason)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from time import monotonic
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from siox.integrations._exchange import Request
+from siox.integrations._routing import Route
 
 if TYPE_CHECKING:
     from siox.server import Server
 
 log = logging.getLogger("siox")
 
-QUIET_TIME = 1.0
-"""Seconds between two log lines about wrong paths."""
+CONTEXT = "siox.context"
+"""In a scope that siox made of a request that is none of ASGI's: what `Handshake` shows in its place."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,7 +37,7 @@ class ASGIApp:
     def __init__(self, server: Server, app: Application | None = None) -> None:
         self._server = server
         self._app = app
-        self._quiet_until = 0.0
+        self._route = Route(server.config.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -56,40 +58,21 @@ class ASGIApp:
         """Return the request's target as the engine knows it, or None if it is not for us."""
         if scope["type"] not in {"http", "websocket"}:
             return None
-        ours: str = self._server.config.path
         path: str = scope["path"]
         root: str = scope.get("root_path") or ""
         inner = path[len(root) :] if root and path.startswith(root) else path
-        for candidate in (inner, path):
-            if f"{candidate}/".startswith(ours):
-                query = scope.get("query_string", b"").decode("latin-1")
-                rest = candidate[len(ours) :]
-                return f"{ours}{rest}?{query}" if query else ours + rest
-        return None
+        return self._route.target((inner, path), _query(scope))
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None:
             await self._app(scope, receive, send)
             return
-        if b"EIO=" in scope.get("query_string", b""):
-            self._warn_of_path(scope["path"])
+        body = self._route.not_found(scope["path"], _query(scope))
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
-            body = f"Not found. Socket.IO is served at {self._server.config.path}\n".encode()
             await _respond(send, "http.response", 404, [("content-type", "text/plain; charset=utf-8")], body)
-
-    def _warn_of_path(self, path: str) -> None:
-        now = monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + QUIET_TIME
-            log.warning(
-                "no Socket.IO at %r: a client asked there, but this server's path is %r (option `path`, on "
-                "both sides; below a mount it begins with the mount's path)",
-                path,
-                self._server.config.path,
-            )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Close the server when the application around it has ended, or when the ASGI server says so."""
@@ -129,18 +112,12 @@ class _Request:
         if body is None:
             return
         server = self._server
-        link = server._engine.open_http(
-            scope["method"], target, scope["headers"], body, **_connection(scope), scope=scope
+        request = Request(
+            method=scope["method"], target=target, headers=scope["headers"], **_connection(scope)
         )
-        try:
-            response = await self._response(link)
-            if response is not None:
-                _, status, headers, content = response
-                await _respond(self._send, "http.response", status, headers, content)
-                server._engine.take(link)  # it is written
-        finally:
-            server._links.pop(link, None)
-            server._engine.close_link(link)
+        async with request.answered(server, body, self._left) as answer:
+            if answer is not None:
+                await _respond(self._send, "http.response", *answer)
 
     async def _body(self) -> bytes | None:
         """Return the body, cut off beyond the limit, which the engine then refuses; None: the peer left."""
@@ -157,25 +134,6 @@ class _Request:
             size += len(part)
             more = message.get("more_body", False)
         return b"".join(parts)
-
-    async def _response(self, link: int) -> tuple[Any, ...] | None:
-        items = self._server._engine.take(link)
-        if not items:
-            items = await self._wait(link)
-        return items[0] if items else None
-
-    async def _wait(self, link: int) -> list[Any]:
-        """Wait for the answer of a poll, or for the peer to leave."""
-        ready = asyncio.Event()
-        self._server._links[link] = ready.set
-        answered = asyncio.ensure_future(ready.wait())
-        left = asyncio.ensure_future(self._left())
-        try:
-            await asyncio.wait({answered, left}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            answered.cancel()
-            left.cancel()
-        return self._server._engine.take(link) if ready.is_set() else []
 
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -198,9 +156,7 @@ class _WebSocket:
         await self._receive()  # websocket.connect
         server = self._server
         self._deny_with_body = "websocket.http.response" in (scope.get("extensions") or {})
-        self._link = server._engine.open_websocket(
-            target, scope["headers"], **_connection(scope), scope=scope
-        )
+        self._link = server._engine.open_websocket(target, scope["headers"], **_connection(scope))
         server._links[self._link] = self._wake
         self._wake()
         try:
@@ -266,9 +222,7 @@ def _adopt(server: Server, scope: Scope, target: str) -> bool:
         return False
 
     def take(socket: Any, received: bytes, ended: Callable[[], None]) -> None:
-        server._engine.adopt(
-            socket, target, scope["headers"], received, ended, **_connection(scope), scope=scope
-        )
+        server._engine.adopt(socket, target, scope["headers"], received, ended, **_connection(scope))
 
     given: bool = give(take, server._stop)
     return given
@@ -279,10 +233,18 @@ def _connection(scope: Scope) -> dict[str, Any]:
     return {
         "secure": scope.get("scheme") in {"https", "wss"},
         "address": client[0] if client else "",
+        "scope": scope.get(CONTEXT, scope),
     }
 
 
-async def _respond(send: Send, kind: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+def _query(scope: Scope) -> str:
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")
+
+
+async def _respond(
+    send: Send, kind: str, status: int, headers: Sequence[tuple[str | bytes, str | bytes]], body: bytes
+) -> None:
     pairs = [(_latin(name).lower(), _latin(value)) for name, value in headers]
     if not any(name == b"content-length" for name, _ in pairs):
         pairs.append((b"content-length", str(len(body)).encode()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from siox.integrations import _giving
+from siox.integrations import _sockets
 
 
 @pytest.fixture(params=["h11", "httptools"])
@@ -15,4 +15,4 @@ def http(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_giving, "_said", set())
+    monkeypatch.setattr(_sockets, "_said", set())

@@ -616,10 +616,11 @@ async def test_a_message_in_pieces_grows_to_its_limit_and_is_given_back(good: in
         while told.reasons.empty():
             most = max(most, rss() - before)
             await asyncio.sleep(0.01)
-        assert most < 125 * MIB, f"{most / MIB:.1f} MiB"  # what pours in beside it has its buffers too
+        # Once, and not a second time as a copy; the C library keeps up to 64 MiB that were given back to it.
+        assert most < 190 * MIB, f"{most / MIB:.1f} MiB"
         server.good = good
         await works(socket)
-        assert rss() - before < GROWTH
+        assert kept() - before < GROWTH
         await socket.disconnect()
 
 

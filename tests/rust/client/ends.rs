@@ -76,6 +76,16 @@ fn a_goodbye_that_nobody_answers_is_not_waited_for_long() {
 }
 
 #[test]
+fn a_server_that_breaks_the_rules_is_told_and_not_waited_for() {
+    let (mut world, id) = World::websocket();
+    world.receive(id, text_frame("9"));
+    assert_eq!(world.closed().0, "parse error");
+    assert_eq!(frames(world.written(id)), ["close None"]);
+    world.pass(Duration::ZERO);
+    assert!(world.carrier.is_finished() && world.links[&id].is_closed);
+}
+
+#[test]
 fn before_the_session_is_open_there_is_nobody_to_say_goodbye_to() {
     for transport in [TransportKind::Polling, TransportKind::WebSocket] {
         for opened in [false, true] {

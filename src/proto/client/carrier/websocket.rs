@@ -5,12 +5,12 @@ use crate::proto::Side;
 use crate::proto::client::details::Doing;
 use crate::proto::client::http::{Response, ResponseError, ResponseReader};
 use crate::proto::client::stream::{Handshake, Stream};
-use crate::proto::engine::{CloseCause, TransportFault, TransportKind};
+use crate::proto::engine::{CloseCause, CloseReason, TransportFault, TransportKind};
 use crate::proto::limits::{CLIENT_CLOSE_TIMEOUT, CLIENT_OUTPUT, ERROR_BODY_TIMEOUT};
 use crate::proto::ws::frame::encode_frame;
 use crate::proto::ws::handshake::ClientHandshake;
 use crate::proto::ws::{Item, MessageReader, OpCode, WsError, close};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How a WebSocket's messages come to an end.
 enum End {
@@ -196,12 +196,18 @@ impl<T: Copy + Eq> Carrier<T> {
 
     /// Closes a WebSocket in order; one that is not open is let go of.
     fn say_goodbye(&mut self, at: usize, code: u16, now: Instant) {
+        // A server that broke the rules is not waited for (RFC 6455, 7.1.7).
+        let is_orderly = matches!(
+            self.session().close_reason(),
+            None | Some(CloseReason::ForcedClose | CloseReason::TransportClose)
+        );
+        let patience = if is_orderly { CLIENT_CLOSE_TIMEOUT } else { Duration::ZERO };
         let Some(stream) = self.streams.get_mut(at) else { return };
         match std::mem::replace(&mut stream.state, State::Idle) {
             State::WebSocket(reader) => {
                 close::encode(stream.out.buffer(), code, "", Some(self.masks.draw()));
                 stream.state = State::Closing(reader);
-                stream.deadline = now.checked_add(CLIENT_CLOSE_TIMEOUT);
+                stream.deadline = now.checked_add(patience);
             }
             _ => self.let_go(at),
         }
