@@ -59,6 +59,11 @@ class Command:
         assert lines, err
         return json.loads(lines[-1]), err, took
 
+    async def exited(self) -> tuple[int | None, str]:
+        """Wait for its end: its code, and what it logged."""
+        _, err = await asyncio.wait_for(self._end(), PATIENCE)
+        return self._process.returncode, err
+
     async def _end(self) -> tuple[str, str]:
         out, err = await self._process.communicate()
         return out.decode(), err.decode()

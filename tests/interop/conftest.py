@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import pytest
+import uvloop
 from clients import Guest
 from peers import PATHS, JsDriver, eventually
 from proxy import Proxy
 from servers import COMMANDS, Process, certificates
-from serving import DRIVERS, THREADS, Join, Page, Start
+from serving import DRIVERS, THREADS, Join, Page, Start, runs
 
 import siox
+
+wanted: list[str] = []
+"""The loop that the test about to run wants; empty: asyncio's."""
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `runs` says."""
+
+    def is_run(item: pytest.Item) -> bool:
+        params = _params(item)
+        return runs(params.get("driver", ""), params.get("path"), item.name)
+
+    left_out = [item for item in items if not is_run(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_run(item)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note the loop, before the fixtures make it."""
+    wanted[:] = ["uvloop"] if "uvloop" in _params(item).get("driver", "") else []
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Make the loop that is wanted."""
+    return {"wanted": lambda: uvloop.new_event_loop() if wanted else asyncio.new_event_loop()}
 
 
 @pytest.fixture(params=list(DRIVERS))

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from authority import authority_pem
+
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
 CHROMIUM = next(
@@ -140,12 +142,18 @@ class JsDriver:
             url: the server's address with the namespace.
             path: "polling", "websocket", "upgrade" (held until `upgrade()`), or "any".
             setup: JavaScript that runs before connecting, with `socket` and `report(...)`.
-            options: the client's options.
+            options: the client's options; of `https` the authority is added.
         """
+        trusted = {"ca": authority_pem()} if url.startswith("https:") else {}
         client = JsClient(self, f"c{len(self._clients) + 1}")
         self._clients[client.name] = client
         answer = await self.call(
-            "connect", client=client.name, url=url, path=path, setup=setup, options=pack(options or {})
+            "connect",
+            client=client.name,
+            url=url,
+            path=path,
+            setup=setup,
+            options=pack(trusted | (options or {})),
         )
         client.id, client.transport = answer["id"], answer["transport"]
         return client

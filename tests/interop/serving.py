@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -10,8 +11,12 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import granian.server.embed
+import hypercorn.asyncio
 import uvicorn
 from aiohttp import web
+from authority import server_pem
+from commands import free_port
 from peers import JsClient, eventually
 
 import siox
@@ -36,16 +41,16 @@ async def own_listener(io: siox.Server) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def under_uvicorn(
-    io: siox.Server, app: Application | None = None, ws: Any = "websockets-sansio"
+    io: siox.Server, app: Application | None = None, scheme: str = "http", **options: Any
 ) -> AsyncIterator[str]:
-    """Run `io.asgi()` under uvicorn in this loop; gives its address."""
-    config = uvicorn.Config(app or io.asgi(), host="127.0.0.1", port=0, log_level="warning", ws=ws)
-    server = uvicorn.Server(config)
+    """Run `io.asgi()` under uvicorn in this loop, with its options; gives its address."""
+    options = {"http": "httptools", "ws": "websockets-sansio", "log_level": "warning", **options}
+    server = uvicorn.Server(uvicorn.Config(app or io.asgi(), host="127.0.0.1", port=0, **options))
     task = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started or task.done())
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
+        yield f"{scheme}://127.0.0.1:{port}"
     finally:
         await io.close()
         server.should_exit = True
@@ -53,7 +58,7 @@ async def under_uvicorn(
 
 
 @asynccontextmanager
-async def adopted(io: siox.Server) -> AsyncIterator[str]:
+async def adopted(io: siox.Server, **options: Any) -> AsyncIterator[str]:
     """Run the server under uvicorn, which must give every websocket's socket away; gives its address."""
     websockets = 0
     inner = io.asgi()
@@ -63,9 +68,55 @@ async def adopted(io: siox.Server) -> AsyncIterator[str]:
         websockets += scope["type"] == "websocket"
         await inner(scope, receive, send)
 
-    async with under_uvicorn(io, app, Protocol) as url:
+    async with under_uvicorn(io, app, ws=Protocol, **options) as url:
         yield url
     assert io.stats()["connections_adopted"] == websockets
+
+
+def under_tls(io: siox.Server) -> AbstractAsyncContextManager[str]:
+    """Run `io.asgi()` under uvicorn, which does TLS; gives its address."""
+    return under_uvicorn(io, scheme="https", ssl_certfile=server_pem())
+
+
+@asynccontextmanager
+async def under_hypercorn(io: siox.Server) -> AsyncIterator[str]:
+    """Run `io.asgi()` under hypercorn in this loop; gives its address."""
+    listening = sockets.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    config, stop = hypercorn.Config(), asyncio.Event()
+    config.bind, config.loglevel = [f"fd://{listening.detach()}"], "WARNING"
+    serving = hypercorn.asyncio.serve(io.asgi(), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    task = asyncio.create_task(serving)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await io.close()
+        stop.set()
+        await task
+
+
+@asynccontextmanager
+async def under_granian(io: siox.Server) -> AsyncIterator[str]:
+    """Run `io.asgi()` under granian in this loop; gives its address."""
+    port = free_port()
+    asgi = granian.constants.Interfaces.ASGI
+    server = granian.server.embed.Server(
+        io.asgi(), address="127.0.0.1", port=port, interface=asgi, log_enabled=False
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        await eventually(lambda: task.done() or takes_connections(port))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await io.close()
+        server.stop()
+        await task
+
+
+def takes_connections(port: int) -> bool:
+    """Whether somebody listens there."""
+    with sockets.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @asynccontextmanager
@@ -108,14 +159,35 @@ def on_threads(count: int) -> Callable[[siox.Server], AbstractAsyncContextManage
     return start
 
 
-DRIVERS: dict[str, Callable[[siox.Server], AbstractAsyncContextManager[str]]] = {
+Serve = Callable[[siox.Server], AbstractAsyncContextManager[str]]
+DRIVERS: dict[str, Serve] = {
     "own": own_listener,
     "asgi": under_uvicorn,
+    "asgi uvloop": under_uvicorn,
+    "asgi h11": partial(under_uvicorn, http="h11"),
+    "asgi h11 uvloop": partial(under_uvicorn, http="h11"),
     "adopted": adopted,
+    "adopted uvloop": adopted,
+    "adopted h11": partial(adopted, http="h11"),
+    "adopted h11 uvloop": partial(adopted, http="h11"),
+    "tls": under_tls,
+    "hypercorn": under_hypercorn,
+    "granian": under_granian,
     "aiohttp": under_aiohttp,
+    "aiohttp uvloop": under_aiohttp,
     "aiohttp by messages": partial(under_aiohttp, giving=False),
 }
+"""Ways in that run in the test's own loop, which is uvloop where the name says so."""
 THREADS = {"1 thread": on_threads(1), "2 threads": on_threads(2)}
+BRIEF = {name for name in DRIVERS if name.startswith(("asgi ", "adopted ", "tls", "aiohttp "))}
+"""These differ from a neighbour in who reads the request's head, in the loop, or in carrying a websocket as
+ASGI does: a session that begins with polling and upgrades passes all of that. So only that path is run, and
+the page's first row on each."""
+
+
+def runs(driver: str, path: str | None, test: str) -> bool:
+    """Whether a test is run on this driver: the one place where that is decided."""
+    return driver not in BRIEF or path == "upgrade" or test.startswith("test_row_1_")
 
 
 class Page:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("siox")
 
+LINGER = 1.0
+"""Seconds that a peer has to answer the close of its websocket before the application returns."""
 CONTEXT = "siox.context"
 """In a scope that siox made of a request that is none of ASGI's: what `Handshake` shows in its place."""
 
@@ -141,7 +143,10 @@ class _Request:
 
 
 class _WebSocket:
-    """One WebSocket: a reader, and a writer that exists only while there is something to write."""
+    """One WebSocket: a reader, and a writer that exists only while there is something to write.
+
+    The reader says goodbye itself: there are servers (granian) where a close waits for `receive` to end.
+    """
 
     def __init__(self, server: Server, receive: Receive, send: Send) -> None:
         self._server = server
@@ -151,6 +156,8 @@ class _WebSocket:
         self._writer: asyncio.Task[None] | None = None
         self._deny_with_body = False
         self._asked = asyncio.Event()
+        self._reader: asyncio.Task[Any] | None = None
+        self._goodbye: tuple[Any, ...] | None = None
 
     async def serve(self, scope: Scope, target: str) -> None:
         await self._receive()  # websocket.connect
@@ -160,12 +167,26 @@ class _WebSocket:
         server._links[self._link] = self._wake
         self._wake()
         try:
-            await self._read()
+            if self._goodbye is None:
+                await self._read_until_goodbye()
         finally:
             server._links.pop(self._link, None)
             server._engine.close_link(self._link)
             if self._writer is not None:
                 await asyncio.gather(self._writer, return_exceptions=True)
+        if self._goodbye is not None:
+            await self._end(self._goodbye)
+
+    async def _read_until_goodbye(self) -> None:
+        self._reader = asyncio.current_task()
+        try:
+            await self._read()
+        except asyncio.CancelledError:
+            # Ours, and nobody else's beside it?
+            if self._goodbye is None or self._reader is None or self._reader.uncancel() > 0:
+                raise
+        finally:
+            self._reader = None
 
     async def _read(self) -> None:
         engine, link, receive = self._server._engine, self._link, self._receive
@@ -205,14 +226,26 @@ class _WebSocket:
             await self._send({"type": "websocket.send", "bytes": item})
         elif item[0] == "accept":
             await self._send({"type": "websocket.accept"})
-        elif item[0] == "close":
-            _, code, reason = item
-            await self._send({"type": "websocket.close", "code": code, "reason": reason or ""})
-        elif self._deny_with_body:
-            _, status, headers, body = item
+        else:
+            self._goodbye = item
+            if self._reader is not None:
+                self._reader.cancel()
+
+    async def _end(self, goodbye: tuple[Any, ...]) -> None:
+        """Close or refuse the websocket, and give the peer time to agree: what it sends meanwhile is read."""
+        if goodbye[0] == "deny" and self._deny_with_body:
+            _, status, headers, body = goodbye
             await _respond(self._send, "websocket.http.response", status, headers, body)
-        else:  # the server answers 403 by itself
-            await self._send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        # A server that knows no other way to refuse answers 403 by itself.
+        code, reason = goodbye[1:] if goodbye[0] == "close" else (1000, "")
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason or ""})
+            async with asyncio.timeout(LINGER):
+                while (await self._receive())["type"] != "websocket.disconnect":
+                    pass
+        except Exception as error:
+            log.debug("a websocket of the ASGI server was closed, and that not read: %r", error)
 
 
 def _adopt(server: Server, scope: Scope, target: str) -> bool:

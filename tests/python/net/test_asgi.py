@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 import siox
+from siox.integrations import asgi
 from siox.integrations.asgi import Application, Message, Receive, Scope, Send
 
 PATH = "/socket.io/"
@@ -313,6 +314,59 @@ async def test_a_websocket_that_is_refused(io: siox.Server, extensions: Any) -> 
         await client.until("websocket.http.response.body")
     client.receive({"type": "websocket.disconnect", "code": 1006})
     await asyncio.wait_for(client.task, 1)
+
+
+async def test_a_close_does_not_wait_behind_a_receive(io: siox.Server) -> None:
+    io.on("connection", lambda socket: socket.disconnect(close=True))
+    client = Connection(io.asgi(), scope("websocket", "EIO=4&transport=websocket"))
+    receiving = asyncio.Lock()
+    receive, send = client._incoming.get, client._send
+
+    async def receive_alone() -> Message:
+        async with receiving:
+            return await receive()
+
+    async def send_after(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            await receiving.acquire()
+        await send(message)
+
+    client.task.cancel()
+    client.receive({"type": "websocket.connect"})
+    client.receive({"type": "websocket.receive", "text": "40"})
+    there = scope("websocket", "EIO=4&transport=websocket")
+    client.task = asyncio.ensure_future(io.asgi()(there, receive_alone, send_after))
+    await client.until("websocket.close")
+    receiving.release()
+    client.receive({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(client.task, 1)
+    assert not client.task.cancelled()
+
+
+async def test_a_peer_that_does_not_answer_a_close_is_not_waited_for(
+    io: siox.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "LINGER", 0.01)
+    io.on("connection", lambda socket: socket.disconnect(close=True))
+    client = websocket(io.asgi())
+    client.receive({"type": "websocket.receive", "text": "40"})
+    await client.until("websocket.close")
+    client.receive({"type": "websocket.receive", "text": "42[1]"})
+    await asyncio.wait_for(client.task, 1)
+
+
+async def test_an_asgi_server_may_cancel_the_application(io: siox.Server) -> None:
+    reasons: list[str] = []
+    io.on("disconnect", lambda socket, reason: reasons.append(reason))
+    client = websocket(io.asgi())
+    client.receive({"type": "websocket.receive", "text": "40"})
+    await client.until("websocket.accept")
+    await client.until("websocket.send")
+    await client.until("websocket.send")
+    client.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await client.task
+    await eventually(lambda: reasons == ["transport close"])
 
 
 async def test_a_send_that_fails_ends_the_session(io: siox.Server) -> None:
