@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from siox._ack import NOTHING, Ack, Answer
 from siox._awaitables import Done
 from siox._listeners import Event, Listener, Own, Taken
+from siox._running import Running
 from siox._signature import name_of, shape_of
 from siox._tasks import StartTask, task_starter
 from siox.exceptions import EventError, UsageError
@@ -74,6 +75,8 @@ class Dispatcher:
         bad_payloads: events that were refused for their arguments.
         slow_calls: calls of plain handlers that held the loop for too long.
         unheard: events that no listener took.
+        work: what has begun and not ended.
+        draining: the server is about to go, and what has not begun does not begin any more.
     """
 
     def __init__(self, engine: Core, no_loop: str) -> None:
@@ -83,7 +86,8 @@ class Dispatcher:
         self.slow_calls = 0
         self.unheard = 0
         self._quiet_until = 0.0
-        self._running: set[asyncio.Future[Any]] = set()
+        self.work = Running()
+        self.draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start: StartTask | None = None
 
@@ -94,7 +98,7 @@ class Dispatcher:
         if self._loop is not loop:
             self._loop = loop
             self._start = task_starter(loop)
-            self._running.clear()  # what ran on a loop that was closed will never end
+            self.work.clear()
 
     def detach(self) -> None:
         """Forget the loop."""
@@ -123,17 +127,12 @@ class Dispatcher:
             raise UsageError(self._no_loop)
         task = self._start(coroutine)
         if not task.done():
-            self._hold_until_done(task)
+            self.work.hold(task)
         return task
 
     def running(self) -> set[asyncio.Future[Any]]:
         """Return what has not ended, the caller's own task left out."""
-        current = asyncio.current_task()
-        return {future for future in self._running if future is not current}
-
-    def _hold_until_done(self, future: asyncio.Future[Any]) -> None:
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
+        return self.work.others()
 
     # -- events in
 
@@ -150,7 +149,7 @@ class Dispatcher:
         task = self._start(coroutine)
         if task.done():
             return task.result()
-        self._hold_until_done(task)
+        self.work.hold(task)
         return task
 
     def settle(
@@ -234,7 +233,7 @@ class Dispatcher:
         while own.held and not own.busy:
             event = own.held.popleft()
             self.engine.handler_ended(socket._key)
-            if socket.connected:
+            if socket.connected and not self.draining:
                 self._filter(socket, own, event)
         own.refresh()
         socket._drop_own_if_empty()
@@ -340,7 +339,7 @@ class Dispatcher:
             return
         own.replay_due = False
         for event in own.take_parked():
-            if socket.connected:
+            if socket.connected and not self.draining:
                 self._deliver(socket, event)
 
     def starting(self, socket: Hearing, handlers: list[asyncio.Future[Any]]) -> None:
@@ -454,7 +453,7 @@ class Dispatcher:
     ) -> asyncio.Future[Any]:
         run = functools.partial(copy_context().run, function, *values)
         future = self.loop.run_in_executor(executor, run)
-        self._hold_until_done(future)
+        self.work.hold(future, name_of(function))
         return future
 
     def _post(

@@ -284,7 +284,8 @@ class Waiting(Hearing):
         self._dispatcher.replay_soon(self)
         try:
             async with asyncio.timeout(limit):
-                return unpack(await future)
+                with self._dispatcher.work.resting():
+                    return unpack(await future)
         finally:
             own.forget_waiter(event, future)
             self._drop_own_if_empty()

@@ -218,7 +218,8 @@ class Socket(Waiting, Sending["SocketOperator"]):
 
         self._register("disconnect", left, once=True)
         try:
-            await gone
+            with self._dispatcher.work.resting():
+                await gone
         finally:
             self.off("disconnect", left)
 
