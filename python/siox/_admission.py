@@ -161,6 +161,10 @@ class Admission:
             socket._engine.refuse(socket._key, INTERNAL_ERROR, None)
 
     def _accept(self, socket: AnySocket) -> None:
+        if self._server._dispatcher.draining:
+            # Without a reply: its client loses the connection, and then asks again, perhaps another server.
+            self.dismiss(socket)
+            return
         socket._state = State.CONNECTED
         socket._engine.accept(socket._key, socket.namespace._events.entries)
         self._fire(socket, "connection", ())

@@ -17,10 +17,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from siox._ack import NOTHING, Ack, Answer
-from siox._awaitables import Done, on_loop_of, settle_empty
+from siox._awaitables import Done
 from siox._listeners import Event, Listener, Own, Taken
+from siox._running import Running, end_of
 from siox._signature import name_of, shape_of
-from siox._strand import calling
 from siox._tasks import StartTask, task_starter
 from siox.exceptions import EventError, UsageError
 
@@ -79,6 +79,8 @@ class Dispatcher:
         bad_payloads: events that were refused for their arguments.
         slow_calls: calls of plain handlers that held the loop for too long.
         unheard: events that no listener took.
+        work: what has begun and not ended.
+        draining: the server is about to go, and what has not begun does not begin any more.
     """
 
     def __init__(
@@ -102,12 +104,12 @@ class Dispatcher:
         self._no_loop = no_loop
         self._lock = lock
         self._strand_of_nobody = strand_of_nobody
-        self._strands = strands
         self.bad_payloads = 0
         self.slow_calls = 0
         self.unheard = 0
         self._quiet_until = 0.0
-        self._running: set[asyncio.Future[Any]] = set()
+        self.work = Running(strands)
+        self.draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start: StartTask | None = None
 
@@ -118,7 +120,7 @@ class Dispatcher:
         if self._loop is not loop:
             self._loop = loop
             self._start = task_starter(loop)
-            self._running.clear()  # what ran on a loop that was closed will never end
+            self.work.clear()
 
     def detach(self) -> None:
         """Forget the loop."""
@@ -147,14 +149,12 @@ class Dispatcher:
             raise UsageError(self._no_loop)
         task = self._start(coroutine)
         if not task.done():
-            self._hold_until_done(task)
+            self.work.hold(task)
         return task
 
     def running(self) -> set[asyncio.Future[Any]]:
-        """Return what has not ended, the caller's own task and strand left out."""
-        current, caller = asyncio.current_task(), calling.get()
-        ends = {self._end_of(strand) for strand in self._strands() if strand is not caller}
-        return {future for future in self._running if future is not current} | ends
+        """Return what has not ended, the caller's own task left out."""
+        return self.work.others()
 
     def on_loop(self, act: Callable[..., object], *values: Any) -> None:
         """Call something that has to do with futures: at once on the loop's thread, else there soon."""
@@ -163,10 +163,6 @@ class Dispatcher:
         else:
             with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there any more
                 self._loop.call_soon_threadsafe(act, *values)
-
-    def _hold_until_done(self, future: asyncio.Future[Any]) -> None:
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
 
     # -- events in
 
@@ -184,7 +180,7 @@ class Dispatcher:
         task = self._start(coroutine)
         if task.done():
             return task.result()
-        self._hold_until_done(task)
+        self.work.hold(task)
         return task
 
     def settle(
@@ -269,7 +265,7 @@ class Dispatcher:
             while own.held and not own.busy:
                 event = own.held.popleft()
                 self.engine.handler_ended(socket._key)
-                if socket.connected:
+                if socket.connected and not self.draining:
                     self._filter(socket, own, event)
             own.refresh()
             socket._drop_own_if_empty()
@@ -372,7 +368,7 @@ class Dispatcher:
                 return
             own.replay_due = False
             for event in own.take_parked():
-                if socket.connected:
+                if socket.connected and not self.draining:
                     self._deliver(socket, event)
 
     def starting(self, socket: Hearing, handlers: list[asyncio.Future[Any]]) -> None:
@@ -500,12 +496,7 @@ class Dispatcher:
     def behind(self, socket: Hearing) -> list[asyncio.Future[None]]:
         """Return what is done when the socket's strand has called what it was given until now."""
         strand = socket._strand
-        return [] if strand is None else [self._end_of(strand)]
-
-    def _end_of(self, strand: Strand) -> asyncio.Future[None]:
-        end: asyncio.Future[None] = self.loop.create_future()
-        strand.post(on_loop_of(end, lambda: settle_empty(end)))
-        return end
+        return [] if strand is None else [end_of(strand)]
 
     def _in_thread(
         self, strand: Strand | None, function: Callable[..., Any], values: tuple[Any, ...]
@@ -514,7 +505,7 @@ class Dispatcher:
         if strand is not None:
             run = functools.partial(_contained, run, function)
         future = self.loop.run_in_executor(strand, run)
-        self._hold_until_done(future)
+        self.work.hold(future, name_of(function))
         return future
 
     def _post(
@@ -528,17 +519,18 @@ class Dispatcher:
             return
         if call.socket is not None:
             self.engine.handler_started(call.socket._key)
-        strand.post(functools.partial(self._run_and_tell, call.socket, run))
+        strand.post(functools.partial(self._run_and_tell, strand, call, run))
 
-    def _run_and_tell(self, socket: Hearing | None, run: Callable[[], None]) -> None:
+    def _run_and_tell(self, strand: Strand, call: Call, run: Callable[[], None]) -> None:
+        strand.doing = call.function
         run()
-        if socket is not None:
-            self.engine.handler_ended(socket._key)
+        if call.socket is not None:
+            self.engine.handler_ended(call.socket._key)
 
     def _run(
         self, call: Call, context: Context, function: Callable[..., Any], values: tuple[Any, ...]
     ) -> None:
-        if call.socket is not None and call.of_peer and not call.socket._hears:
+        if call.socket is not None and call.of_peer and (self.draining or not call.socket._hears):
             return
         try:
             result = context.run(function, *values)

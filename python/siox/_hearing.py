@@ -308,7 +308,8 @@ class Waiting(Hearing):
             dispatcher.replay_soon(self)
         try:
             async with asyncio.timeout(limit):
-                return unpack(await future)
+                with self._dispatcher.work.resting():
+                    return unpack(await future)
         finally:
             with self._lock:
                 own.forget_waiter(event, future)

@@ -20,6 +20,7 @@ from siox.config import ServerConfig
 from siox.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from siox._closing import Closing
     from siox._strand import Strand
     from siox.types import HandlerT, NamespacePredicate
 
@@ -33,6 +34,7 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
     __slots__ = (
         "_admission",
         "_closed",
+        "_closing",
         "_dispatcher_made",
         "_engine_made",
         "_links",
@@ -63,6 +65,7 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         self._admission = Admission(self)
         self._virtual_clock = False
         self._closed = False
+        self._closing: Closing | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     # -- namespaces
@@ -201,6 +204,14 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
             )
         self._dispatcher.attach(loop)
         self._engine.attach(loop)
+        if attached is not None:
+            # Its loop was closed without it. Connections go on; where to listen this loop's program says.
+            self._engine.close_listeners()
+            self._engine.handlers_lost()
+            for namespace in self._namespaces.values():
+                for socket in namespace.sockets.values():
+                    if socket._own is not None:
+                        socket._own.leave_loop()
 
     def _forked(self) -> None:
         """This process is a fork: the clients, and the Rust half that serves them, are its parent's."""

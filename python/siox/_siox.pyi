@@ -172,6 +172,8 @@ class Engine:
         """
     def detach(self) -> None:
         """Let go of the loop; what has happened until now is told first."""
+    def handlers_lost(self) -> None:
+        """Count no handler as under way: the loop that they ran on was closed."""
     def abandon(self) -> None:
         """Have nothing of it used in this process any more, which is a fork of its own."""
     def advance(self, seconds: float) -> None:
@@ -203,7 +205,13 @@ class Engine:
             OSError: with the system's errno.
         """
     def close_listeners(self) -> None:
-        """Accept no more connections."""
+        """Accept no more connections, at once."""
+    def drain(self) -> None:
+        """Do so, and let no session begin and no event reach a handler; acknowledgements still do."""
+    def asked(self) -> int:
+        """How many acknowledgements are waited for."""
+    def when_answered(self, callback: Callable[[], None]) -> None:
+        """Call once: no acknowledgement is waited for any more."""
     def accept(self, key: int, handlers: dict[str, Any] | None = None) -> None:
         """Answer CONNECT; from here on emits leave and events arrive.
 

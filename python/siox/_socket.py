@@ -184,7 +184,8 @@ class BaseSocket(Speaking[OperatorT], Generic[OperatorT, BroadcastT]):
             own = self._own_or_new()
             own.farewells += (gone,)
         try:
-            await gone
+            with self._dispatcher.work.resting():
+                await gone
         finally:
             with self._lock:
                 own.farewells = tuple(each for each in own.farewells if each is not gone)

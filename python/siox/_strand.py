@@ -30,9 +30,13 @@ MAX_WAITING = 1000
 
 
 class Strand(Executor):
-    """See the module."""
+    """See the module.
 
-    __slots__ = ("_busy", "_calls", "_pool", "_thread")
+    Attributes:
+        doing: the handler that it calls now, or called last.
+    """
+
+    __slots__ = ("_busy", "_calls", "_pool", "_thread", "doing")
 
     def __init__(self, pool: Pool | None = None) -> None:
         """Make a strand.
@@ -44,6 +48,7 @@ class Strand(Executor):
         self._thread: int | None = None
         self._calls: deque[Callable[[], object]] | None = None
         self._busy = False
+        self.doing: Callable[..., Any] | None = None
 
     @property
     def here(self) -> bool:

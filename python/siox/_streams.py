@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from siox._hearing import Core, Hearing
+    from siox._running import Running
 
 
 class Feed:
@@ -41,7 +42,7 @@ class Feed:
             self._events.popleft()
             self._engine.handler_ended(self._key)
 
-    async def take(self, loop: asyncio.AbstractEventLoop) -> tuple[str, tuple[Any, ...]]:
+    async def take(self, loop: asyncio.AbstractEventLoop, work: Running) -> tuple[str, tuple[Any, ...]]:
         """Return the next event.
 
         Raises:
@@ -51,7 +52,8 @@ class Feed:
             if self.ended:
                 raise StopAsyncIteration
             self._waiter = loop.create_future()
-            await self._waiter
+            with work.resting():
+                await self._waiter
         self._engine.handler_ended(self._key)
         return self._events.popleft()
 
@@ -87,7 +89,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> tuple[str, tuple[Any, ...]]:
-        return await self._feed.take(self._socket._dispatcher.loop)
+        dispatcher = self._socket._dispatcher
+        return await self._feed.take(dispatcher.loop, dispatcher.work)
 
     def _take_now(self) -> tuple[str, tuple[Any, ...]] | None:
         return self._feed.take_now()

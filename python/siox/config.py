@@ -105,6 +105,8 @@ class ServerConfig:
         max_queued_bytes: bytes of events that wait for a handler to end; beyond, the client is not read.
         io_threads: threads of the core that read and write the connections of `listen`, apart from the
             event loop's own; 0 has the loop do it. Worth it where several cores are free (docs/threads.md).
+        close_timeout: seconds that handlers, answers and clients have to end when the server closes, where
+            nobody says otherwise (docs/stopping.md).
         default: makes a value that can be sent of one that cannot, or raises TypeError.
     """
 
@@ -130,6 +132,7 @@ class ServerConfig:
     max_running_handlers: int = 100
     max_queued_bytes: int = 1024 * 1024
     io_threads: int = 0
+    close_timeout: float = 5.0
     default: Callable[[Any], Any] | None = None
 
     @classmethod
@@ -240,6 +243,7 @@ def _server_checks(kind: type[ServerConfig]) -> dict[str, Check]:
         "allow_request": optional(check_function),
         "default": optional(check_function),
         "io_threads": _threads,
+        "close_timeout": check_timeout,
         "outbox_policy": check_policy,
     }
     return {known.name: special.get(known.name, check_count) for known in fields(kind)}

@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Unpack
 
-from siox._awaitables import on_loop_of, settle_empty
 from siox._checks import check_timeout
+from siox._closing import Closing
 from siox._listening import Listener, open_tcp, open_unix
 from siox._server import BaseServer
+from siox._signals import StopSignals
 from siox.broadcast import BroadcastOperator
 from siox.config import ServerConfig
 from siox.exceptions import UsageError
@@ -33,8 +31,6 @@ log = logging.getLogger("siox")
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
-CLOSE_TIMEOUT = 5.0
-"""Seconds that `close` waits for connections and handlers by default."""
 LEAST_STOP, MOST_STOP = 0.1, 600.0
 """Seconds of it when a server around us stops that says how long it waits: enough to say goodbye."""
 
@@ -102,6 +98,8 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         loop = asyncio.get_running_loop()
         if path is not None and (port is not None or host is not None):
             raise UsageError("listen takes a port and a host, or the path of a Unix socket, not both")
+        if self._closing is not None:
+            raise UsageError("the server is closing: listen again when `await io.close()` has returned")
         self._attach(loop)
         if path is not None:
             listeners = [open_unix(self._engine, os.fspath(path))]
@@ -115,47 +113,46 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
     def _stop(self, seconds: float | None) -> None:
         """The server that gives us connections stops: close, in the background."""
         if self._stopping is None or self._stopping.done():
-            limit = CLOSE_TIMEOUT if seconds is None else min(max(seconds, LEAST_STOP), MOST_STOP)
+            limit = None if seconds is None else min(max(seconds, LEAST_STOP), MOST_STOP)
             closing = self.close(timeout=limit)
             self._stopping = asyncio.get_running_loop().create_task(closing)
 
-    async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
-        """Stop listening, end every connection, and wait until all have gone.
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Stop listening, let what has begun come to its end, and end every connection.
 
-        The `disconnect` listeners hear "server shutting down"; the clients lose their connection, and so
-        try to come back.
+        Nobody new is let in and no event reaches a handler any more. Handlers that run, and answers that
+        clients were asked for, have their time; what runs on at its end is cancelled and named in the log.
+        Then the `disconnect` listeners hear "server shutting down", and the clients lose their connection,
+        so they try to come back. A handler may call it: it is not waited for. The server may listen again
+        afterwards. See docs/stopping.md.
 
         Args:
-            timeout: seconds to wait for connections and handlers; what is left then is ended.
+            timeout: seconds for all of it; by default the option `close_timeout`. Of several calls the
+                one that ends first counts.
 
         Raises:
             UsageError: the server runs on another loop.
         """
-        limit = check_timeout("timeout", timeout)
+        limit = self.config.close_timeout if timeout is None else check_timeout("timeout", timeout)
         engine, dispatcher = self._engine_made, self._dispatcher_made
         if engine is None or dispatcher is None or dispatcher.attached_to is None:
             return
-        if dispatcher.attached_to is not asyncio.get_running_loop():
-            raise UsageError("close the server on the event loop that it runs on")
-        engine.close_listeners()
-        engine.shutdown()
-        idle = asyncio.get_running_loop().create_future()
-        engine.when_idle(on_loop_of(idle, lambda: settle_empty(idle)))
+        loop = asyncio.get_running_loop()
+        if dispatcher.attached_to.is_closed():
+            self._attach(loop)
+        if dispatcher.attached_to is not loop:
+            raise UsageError(
+                "close the server on the event loop that it runs on; from another thread "
+                "`asyncio.run_coroutine_threadsafe(io.close(), loop)`"
+            )
+        if self._closing is not None:
+            await self._closing.join(limit)
+            return
+        self._closing = Closing(engine, dispatcher, limit)
         try:
-            async with asyncio.timeout(limit):
-                await idle
-                while running := dispatcher.running():
-                    await asyncio.wait(running)
-        except BaseException as cut_short:
-            engine.abort()
-            for future in dispatcher.running():
-                future.cancel()
-            if not isinstance(cut_short, TimeoutError):
-                raise
+            await self._closing.run()
         finally:
-            engine.detach()
-            dispatcher.detach()
-            self._closed = True
+            self._closed, self._closing = True, None
 
     def run(
         self,
@@ -166,9 +163,11 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         on_listening: Callable[[Listener], object] | None = None,
     ) -> None:
-        """Serve until Ctrl-C or SIGTERM, in an event loop of its own.
+        """Serve until Ctrl-C or SIGTERM, in an event loop of its own, then `close`.
 
-        SIGTERM is the server's meanwhile; a program with a handler of its own awaits `listen` instead.
+        A second signal ends the process at once, as that signal does by default. Meanwhile SIGTERM is the
+        server's, and SIGINT, unless the program handles or ignores it; a program with a handler of its own
+        for SIGTERM awaits `listen` instead.
 
         Args:
             port: see `listen`.
@@ -183,24 +182,38 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         """
         if asyncio._get_running_loop() is not None:
             raise UsageError("io.run() starts an event loop, and one runs here already: `await io.listen()`")
-        with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            StopSignals() as signals,
+            asyncio.Runner(loop_factory=loop_factory) as runner,
+        ):
             try:
-                runner.run(self._serve(on_listening, port=port, host=host, path=path))
-            except asyncio.CancelledError:  # SIGTERM
+                runner.run(self._serve(signals, on_listening, port=port, host=host, path=path))
+            except asyncio.CancelledError:  # a signal
                 return
 
-    async def _serve(self, on_listening: Callable[[Listener], object] | None, **address: Any) -> None:
-        with _cancelled_by_sigterm():
-            try:
-                listener = await self.listen(**address)
-                if on_listening is not None:
-                    on_listening(listener)
-                await asyncio.get_running_loop().create_future()
-            except OSError as error:
-                log.error("%s", error.strerror)
-                raise SystemExit(1) from None
-            finally:
-                await self.close()
+    async def _serve(
+        self, signals: StopSignals, on_listening: Callable[[Listener], object] | None, **address: Any
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop(name: str) -> None:
+            limit = self.config.close_timeout
+            log.info("%s: closing, within %g s; another signal ends the process at once", name, limit)
+            task.cancel()
+
+        signals.heed(stop)
+        try:
+            listener = await self.listen(**address)
+            if on_listening is not None:
+                on_listening(listener)
+            await asyncio.get_running_loop().create_future()
+        except OSError as error:
+            log.error("%s", error.strerror)
+            raise SystemExit(1) from None
+        finally:
+            await self.close()
 
     def asgi(self, app: Application | None = None) -> ASGIApp:
         """Return an ASGI application that serves this server below its path, and `app` elsewhere."""
@@ -247,20 +260,3 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
                 await self.close()
 
         return lifespan
-
-
-@contextlib.contextmanager
-def _cancelled_by_sigterm() -> Iterator[None]:
-    """Cancel the current task at SIGTERM, as `asyncio.Runner` does at SIGINT; give the signal back after."""
-    task = asyncio.current_task()
-    if sys.platform == "win32" or task is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        if before is not None:  # None: it was set by no Python code
-            signal.signal(signal.SIGTERM, before)

@@ -101,6 +101,7 @@ class ServerOptions(TypedDict, total=False):
     max_running_handlers: int
     max_queued_bytes: int
     io_threads: int
+    close_timeout: float
     default: Callable[[Any], Any] | None
 
 

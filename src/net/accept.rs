@@ -51,6 +51,22 @@ impl Reactor {
         self.accepting = true;
     }
 
+    /// Lets nobody new in; who is there goes on.
+    pub(super) fn drain(&mut self) {
+        self.close_listeners();
+        self.draining = true;
+    }
+
+    /// This process is a fork: the descriptors are its parent's as well. Closing ours here is no word to
+    /// anybody; kept, they would hold addresses and connections that the parent has closed. The poller is
+    /// shared and must not be told.
+    pub(super) fn disown(&mut self) {
+        self.listeners.clear();
+        for key in self.connections.keys() {
+            self.connections.remove(key);
+        }
+    }
+
     pub(super) fn close_listeners(&mut self) {
         for mut listener in self.listeners.drain(..) {
             // Dropping it closes it, which is what matters.

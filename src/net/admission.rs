@@ -117,8 +117,8 @@ impl Reactor {
     }
 
     fn begin_handshake(&mut self, wire: Wire, kind: TransportKind, head: Head, now: Instant) {
-        if self.stopping {
-            self.respond(wire, Response::empty(503), now);
+        if self.draining {
+            self.respond_gone(wire, now);
             return;
         }
         if !self.options.allow_request {
@@ -129,12 +129,20 @@ impl Reactor {
         self.batch.events.push(Event::AllowRequest { request });
     }
 
+    /// The server goes: who asks again does so over another connection, and may find another server.
+    fn respond_gone(&mut self, wire: Wire, now: Instant) {
+        if let Wire::Stream(key) = wire {
+            self.end_keep_alive(key);
+        }
+        self.respond(wire, Response::empty(503), now);
+    }
+
     /// The application's word on a handshake.
     pub(super) fn allow(&mut self, request: RequestKey, refusal: Option<String>, now: Instant) {
         let Some(ParkedRequest { wire, kind, head }) = self.requests.remove(request) else { return };
         match refusal {
             // It was asked for before the server began to go.
-            None if self.stopping => self.respond(wire, Response::empty(503), now),
+            None if self.draining => self.respond_gone(wire, now),
             None => self.open_session(wire, kind, head, now),
             Some(text) => {
                 let message = Some(text).filter(|text| !text.is_empty());

@@ -17,7 +17,7 @@ use super::threads::Threads;
 use crate::proto::limits;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 /// A reactor and its lock.
@@ -172,6 +172,36 @@ impl Core {
     pub fn add_listener(&self, listener: Listener) -> io::Result<()> {
         let number = u8::from(self.seats.len() > 1);
         self.lock(number).map_or(Ok(()), |mut reactor| reactor.add_listener(listener))
+    }
+
+    /// Accepts no more connections, at once.
+    pub fn close_listeners(&self) {
+        self.with_all(Reactor::close_listeners);
+    }
+
+    /// The same, and lets no more sessions begin; those that are there go on.
+    pub fn drain(&self) {
+        self.with_all(Reactor::drain);
+    }
+
+    fn with_all(&self, act: impl Fn(&mut Reactor)) {
+        for (number, _) in (0..).zip(&self.seats) {
+            if let Some(mut reactor) = self.lock(number) {
+                act(&mut reactor);
+            }
+        }
+    }
+
+    /// In a fork: closes this process's descriptors of the parent's connections and listeners, but for those of
+    /// a reactor that a thread of the parent was at work in.
+    pub fn disown(&self) {
+        for seat in &self.seats {
+            match seat.reactor.try_lock() {
+                Ok(mut reactor) => reactor.disown(),
+                Err(TryLockError::Poisoned(reactor)) => reactor.into_inner().disown(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
     }
 
     /// Does something with each reactor that no thread drives.

@@ -78,6 +78,8 @@ pub struct Reactor {
     pub(super) buffer: Vec<u8>,
     pub(super) stats: Stats,
     pub(super) seldom: Seldom,
+    /// It is about to go: no session begins any more, those that are there go on.
+    pub(super) draining: bool,
     pub(super) stopping: bool,
     /// It was aborted: nothing may begin any more.
     pub(super) ended: bool,
@@ -131,6 +133,7 @@ impl Reactor {
             buffer: vec![0; RECEIVE_BUFFER],
             stats: Stats::default(),
             seldom: Seldom::default(),
+            draining: false,
             stopping: false,
             ended: false,
             holding: false,

@@ -246,7 +246,7 @@ impl Reactor {
 
     /// Tells every socket that the server goes, and closes every session.
     pub(super) fn shutdown(&mut self, now: Instant) {
-        self.stopping = true;
+        (self.draining, self.stopping) = (true, true);
         for socket in self.sockets.keys() {
             if let Some(session) = self.sockets.get(socket).map(|entry| entry.session) {
                 self.with_session(session, |entry| entry.sockets.left(socket));
@@ -266,7 +266,7 @@ impl Reactor {
 
     /// Ends everything at once.
     pub(super) fn abort(&mut self, now: Instant) {
-        (self.stopping, self.ended) = (true, true);
+        (self.draining, self.stopping, self.ended) = (true, true, true);
         for session in self.sessions.keys() {
             self.abort_session(session, CloseReason::ForcedClose, now);
         }

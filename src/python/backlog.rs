@@ -68,6 +68,12 @@ impl Backlog {
         self.running += 1;
     }
 
+    /// The loop that handlers ran on is closed: none of them will end. True when something waits.
+    pub(super) fn all_lost(&mut self) -> bool {
+        self.running = 0;
+        !self.queued.is_empty()
+    }
+
     /// It has ended. True when something waits for that.
     pub(super) fn ended(&mut self) -> bool {
         self.running = self.running.saturating_sub(1);

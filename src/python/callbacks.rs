@@ -32,8 +32,15 @@ impl Engine {
         state.due.extend(sweeps.into_iter().map(Due::Call));
     }
 
-    /// Queues the calls of those who waited until nothing is connected, if that is so.
+    /// Queues the calls of those who waited until nothing is connected, or no acknowledgement due, if that is so.
     pub(super) fn end_idle(&self) {
+        {
+            let mut state = self.state();
+            if state.callbacks.is_empty() {
+                let answered = std::mem::take(&mut state.answered);
+                state.due.extend(answered.into_iter().map(Due::Call));
+            }
+        }
         let waiting = !self.state().idle.is_empty();
         if waiting && self.core.is_idle(self.now()) {
             let mut state = self.state();

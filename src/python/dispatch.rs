@@ -124,6 +124,10 @@ impl Engine {
         info: Arc<HandshakeInfo>,
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
+        if this.is_draining() {
+            // No reply: with its connection's end the client looks for a server again, after a refusal it would not.
+            return Ok(());
+        }
         let auth = match auth.map(|auth| value::read_value(py, auth)).transpose() {
             Ok(auth) => auth,
             Err(PayloadError::Sink(error)) => return Err(*error),
@@ -145,9 +149,9 @@ impl Engine {
         let this = slf.get();
         let receiver = {
             let mut state = this.state();
-            let Some(known) = state.sockets.get_mut(&socket).filter(|known| !known.muted) else {
-                return Ok(());
-            };
+            // Who is about to go takes no more events: their askers learn it from the end of the connection.
+            let heard = |known: &&mut Known| !known.muted && !this.is_draining();
+            let Some(known) = state.sockets.get_mut(&socket).filter(heard) else { return Ok(()) };
             if known.backlog.is_free(this.binding.allowed) {
                 Some(Receiver::new(slf.py(), socket, known))
             } else {
@@ -238,6 +242,10 @@ impl Engine {
     /// Delivers what waited for a handler to end.
     fn resume_queued(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
+        if this.is_draining() {
+            this.state().resumable.clear();
+            return Ok(());
+        }
         loop {
             let (socket, receiver, queued, resumed) = {
                 let mut state = this.state();

@@ -68,9 +68,17 @@ impl Engine {
         told.and(this.call_due(slf.py()))
     }
 
+    /// The loop that handlers ran on was closed around them: they have ended.
+    fn handlers_lost(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().state().handlers_lost();
+        Self::schedule(slf)
+    }
+
     /// After a fork, in the child: neither this object nor the sockets behind it are the child's to use.
     fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
+        if !self.abandoned.swap(true, Ordering::Relaxed) {
+            self.core.disown();
+        }
     }
 
     /// Reads what has come, runs its handlers, writes what they sent.
@@ -155,8 +163,18 @@ impl Engine {
     }
 
     /// Accepts no more connections.
-    fn close_listeners(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::submit(slf, Command::CloseListeners)
+    fn close_listeners(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core()?;
+        py.detach(|| core.close_listeners());
+        Ok(())
+    }
+
+    /// Accepts nobody and no event any more; answers to what was asked still come.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core()?;
+        self.draining.store(true, Ordering::Relaxed);
+        py.detach(|| core.drain());
+        Ok(())
     }
 
     /// Tells every socket that the server goes, and closes each session when its outbox is empty.
@@ -167,6 +185,17 @@ impl Engine {
     /// Ends everything at once.
     fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::submit(slf, Command::Abort)
+    }
+
+    /// How many acknowledgements are waited for.
+    fn asked(&self) -> usize {
+        self.state().callbacks.len()
+    }
+
+    /// Calls once when no acknowledgement is waited for any more.
+    fn when_answered(slf: &Bound<'_, Self>, callback: Py<PyAny>) -> PyResult<()> {
+        slf.get().state().answered.push(callback);
+        Self::schedule(slf)
     }
 
     /// Calls once when nothing is connected any more.

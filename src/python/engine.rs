@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     pub(super) clock: Clock,
     /// This process is a fork of the one that it belongs to.
     pub(super) abandoned: AtomicBool,
+    /// It is about to go: what comes reaches no handler any more.
+    pub(super) draining: AtomicBool,
 }
 
 impl Engine {
@@ -128,8 +130,8 @@ impl Engine {
         let clock = Clock::new(binding.virtual_clock);
         let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
         let core = Arc::new(Core::with_reactors(&options, threads, clock.start())?);
-        let (state, abandoned) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { core, events, binding, encode, state, clock, abandoned })
+        let (abandoned, draining) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { core, events, binding, encode, state: Mutex::default(), clock, abandoned, draining })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -239,18 +241,22 @@ impl Engine {
             Ok(packet) => {
                 Ok((id, Self::send_packet(slf, socket, packet, Worth::KEPT.volatile_if(volatile))?))
             }
-            Err(error) => this.take_back(id, error),
+            Err(error) => Self::take_back(slf, id, error),
         }
     }
 
     /// Nobody waits for this acknowledgement any more: a late one is ignored.
-    fn cancel_ack(&self, ack_id: u64) {
+    fn cancel_ack(slf: &Bound<'_, Self>, ack_id: u64) -> PyResult<()> {
+        let this = slf.get();
         // In a fork whoever waited is gone with the parent's threads, and so is the table.
-        if let Ok(core) = self.core() {
-            core.hub.cancel(ack_id);
-            let callback = self.state().callbacks.remove(&ack_id);
-            drop(callback);
-        }
+        let Ok(core) = this.core() else { return Ok(()) };
+        core.hub.cancel(ack_id);
+        let (callback, watched) = {
+            let mut state = this.state();
+            (state.callbacks.remove(&ack_id), !state.answered.is_empty())
+        };
+        drop(callback);
+        if watched { Self::schedule(slf) } else { Ok(()) }
     }
 
     /// Answers an event.
@@ -387,9 +393,14 @@ impl Drop for Engine {
 
 impl Engine {
     /// The question could not be sent: nobody waits for its answer.
-    pub(super) fn take_back(&self, id: u64, error: PyErr) -> PyResult<Asked> {
-        self.cancel_ack(id);
+    pub(super) fn take_back(slf: &Bound<'_, Self>, id: u64, error: PyErr) -> PyResult<Asked> {
+        Self::cancel_ack(slf, id)?;
         Err(error)
+    }
+
+    /// Whether what comes is not for handlers any more.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// What the socket sent before is not delivered any more.

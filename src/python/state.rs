@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) drains: HashMap<SocketKey, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
+    /// Who waits until no acknowledgement is waited for.
+    pub(super) answered: Vec<Py<PyAny>>,
     pub(super) scopes: Scopes,
     pub(super) adopted: Adopted,
     pub(super) driver: Option<Driver>,
@@ -129,6 +131,13 @@ impl State {
         self.due.extend(callbacks.into_iter().map(Due::Call));
     }
 
+    /// No handler that runs will end, as its loop is closed.
+    pub(super) fn handlers_lost(&mut self) {
+        let waits =
+            self.sockets.iter_mut().filter_map(|(&key, known)| known.backlog.all_lost().then_some(key));
+        self.resumable.extend(waits);
+    }
+
     /// The event that has waited longest for a handler to end, if one may run now, and whether reading
     /// may go on.
     pub(super) fn next_queued(&mut self, allowed: Allowed) -> Option<(SocketKey, Queued, bool)> {
@@ -150,7 +159,7 @@ impl State {
             visit.call(handlers)?;
         }
         let drains = self.drains.values().flatten();
-        for object in objects.chain(drains).chain(&self.sweeps).chain(&self.idle) {
+        for object in objects.chain(drains).chain(&self.sweeps).chain(&self.idle).chain(&self.answered) {
             visit.call(object)?;
         }
         for callback in self.callbacks.values() {

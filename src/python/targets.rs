@@ -63,7 +63,7 @@ impl Engine {
         this.state().callbacks.insert(id, Callback::Many(callback, Vec::new()));
         match this.encode_event(namespace, Some(id), event, args) {
             Ok(packet) => Ok((id, Self::send_all(slf, sockets, packet, Worth::KEPT.volatile_if(volatile))?)),
-            Err(error) => this.take_back(id, error),
+            Err(error) => Self::take_back(slf, id, error),
         }
     }
 

@@ -174,6 +174,7 @@ DRIVERS: dict[str, Serve] = {
     "hypercorn": under_hypercorn,
     "granian": under_granian,
     "aiohttp": under_aiohttp,
+    "aiohttp uvloop": under_aiohttp,
     "aiohttp by messages": partial(under_aiohttp, giving=False),
 }
 """Ways in that run in the test's own loop, which is uvloop where the name says so."""

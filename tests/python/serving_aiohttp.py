@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 import siox
-from raw import Connection
+from raw import Connection, encode
 from siox.integrations import aiohttp as integration
 from siox.integrations._sockets import DeclinedError
 
@@ -118,3 +118,10 @@ def by_messages(monkeypatch: pytest.MonkeyPatch) -> None:
         raise DeclinedError("the test says so")
 
     monkeypatch.setattr(integration, "check_plain", decline)
+
+
+async def check_joined(client: Connection, join: bytes = encode(b"40")) -> None:
+    """The websocket opens, and joins `/`."""
+    assert (await client.text()).startswith("0{")
+    client.send(join)
+    assert (await client.text()).startswith("40{")

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import StreamReader, WSCloseCode, WSMsgType, web
+from aiohttp import StreamReader, WSCloseCode, WSMsgType, __version__, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
@@ -23,6 +23,9 @@ from siox.integrations.asgi import CONTEXT, ASGIApp, Message, Scope
 
 if TYPE_CHECKING:
     from siox.server import Server
+
+if not hasattr(web.WebSocketResponse, "send_frame"):
+    raise ImportError(f"aiohttp 3.11 or later is needed for io.attach(app), this is {__version__}")
 
 CLOSE_TIME = 2.0
 """Seconds that a peer has to answer a close frame."""
@@ -87,7 +90,8 @@ class _Attached:
         websocket = _WebSocket(request, target, self._server.config.max_http_buffer_size)
         with _watched(request, websocket.leave):
             await self._asgi(websocket.scope, websocket.receive, websocket.send)
-        return websocket.response or web.Response(status=LEFT)
+        # Responses of old versions are false.
+        return web.Response(status=LEFT) if websocket.response is None else websocket.response
 
     async def _answer(self, request: web.Request, target: str) -> web.StreamResponse:
         self._server._attach(asyncio.get_running_loop())
@@ -259,8 +263,11 @@ class _Given(web.StreamResponse):
 def _unread(protocol: Any) -> bytes | None:
     """Return what aiohttp has read behind the handshake's head; None: this version does not say."""
     unread = getattr(protocol, "_message_tail", None)
-    upgraded = getattr(protocol, "_upgraded", None) is True and protocol._payload_parser is None
-    return unread if upgraded and isinstance(unread, bytes) else None
+    upgraded = getattr(protocol, "_upgraded", None) or getattr(
+        protocol, "_upgrade", None
+    )  # since, until 3.14
+    known = upgraded is True and isinstance(unread, bytes) and protocol._payload_parser is None
+    return unread if known else None
 
 
 def _is_handshake(request: web.Request) -> bool:

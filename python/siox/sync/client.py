@@ -101,12 +101,19 @@ def connect(
         UsageError: the URL is none, an unknown option, or a value that makes no sense.
         ConnectError: there was no connection in time; it is not tried again.
     """
-    seconds = check_wait(wait)
-    socket: ClientSocket = socket_of(Manager, url, options, alone=force_new or not multiplex)
-    if seconds is not None:
-        try:
-            _background.background.wait_for(socket._until_connected(seconds))
-        except BaseException:
-            socket._manager._disconnect(socket)
-            raise
+    seconds, alone = check_wait(wait), force_new or not multiplex
+    if seconds is None:
+        return socket_of(Manager, url, options, alone=alone)
+    return _background.background.wait_for(_connected(url, options, seconds, alone=alone))
+
+
+async def _connected(url: str, options: ClientOptions, seconds: float, *, alone: bool) -> ClientSocket:
+    # On the loop from the beginning: events that follow the connection at once wait for their listeners
+    # only where it is known by then that somebody waits for it.
+    socket: ClientSocket = socket_of(Manager, url, options, alone=alone)
+    try:
+        await socket._until_connected(seconds)
+    except BaseException:
+        socket._manager._disconnect(socket)
+        raise
     return socket

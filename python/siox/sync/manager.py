@@ -32,7 +32,10 @@ class Manager(BaseManager["ClientSocket"]):
     def _set_up(self, target: Target, query: Mapping[str, str], config: ClientConfig) -> None:
         self._strand = Strand()
         super()._set_up(target, query, config)
-        _background.background.call(self._begin)
+        if _background.background.here:
+            self._begin()
+        else:
+            _background.background.call(self._begin)
 
     def _begin(self) -> None:
         # A loop that runs in the caller's thread is not the one to live on.

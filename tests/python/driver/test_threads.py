@@ -207,7 +207,7 @@ async def test_every_socket_hears_of_the_end_however_many_there_are(io: siox.Ser
     for client in clients:
         for number in range(1, 100):
             await client.websocket.send(f"40/room {number},")
-    await eventually(lambda: io.stats()["sockets"] == 800)
+    await eventually(lambda: len(rooms.sockets) == 800)
     clients[0].websocket.transport.pause_reading()
     await io.close(timeout=0.01)
     assert len(reasons) == 800

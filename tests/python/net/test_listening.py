@@ -216,7 +216,7 @@ print("after run")
 
 @pytest.mark.parametrize("options", ["", ", loop_factory=__import__('uvloop').new_event_loop"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_run_ends_quietly_at_a_signal(number: signal.Signals, options: str) -> None:
+async def test_run_ends_at_a_signal_with_one_line(number: signal.Signals, options: str) -> None:
     program = "import logging; logging.basicConfig(level='INFO')" + PROGRAM.format(options=options)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -225,7 +225,8 @@ async def test_run_ends_quietly_at_a_signal(number: signal.Signals, options: str
     assert b"listening on http://127.0.0.1:" in await process.stderr.readline()
     process.send_signal(number)
     output, errors = await process.communicate()
-    assert (process.returncode, output.decode().strip(), errors.decode()) == (0, "after run", "")
+    line = f"INFO:siox:{number.name}: closing, within 5 s; another signal ends the process at once\n"
+    assert (process.returncode, output.decode().strip(), errors.decode()) == (0, "after run", line)
 
 
 def test_run_says_in_one_line_that_the_port_is_taken(caplog: pytest.LogCaptureFixture) -> None:
