@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
 
 from siox.handshake import Context
 from siox.integrations._exchange import Answer, Request
@@ -63,8 +62,8 @@ class WSGIApp:
     def _target(self, environ: Environ) -> str | None:
         """Return the request's target as the engine knows it, or None if it is not for us."""
         path, mount = _path(environ, "PATH_INFO"), _path(environ, "SCRIPT_NAME")
-        inner = path[len(mount) :] if mount and path.startswith(mount) else path
-        return self._route.target((path, mount + path, inner), environ.get("QUERY_STRING", ""))
+        candidates = (*self._route.candidates(path, mount), mount + path)
+        return self._route.target(candidates, environ.get("QUERY_STRING", ""))
 
     def _elsewhere(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if self._app is not None:
@@ -153,8 +152,9 @@ def _ended() -> None:
 
 
 def _path(environ: Environ, name: str) -> str:
-    """Return a path as it came, more or less: PEP 3333 gives it decoded, each byte as a character."""
-    return quote(environ.get(name, ""), safe="/:@!$&'()*+,;=-._~", encoding="latin-1")
+    """Return a path, of which PEP 3333 gives each byte as a character."""
+    path: str = environ.get(name, "")
+    return path.encode("latin-1").decode("utf-8", "replace")
 
 
 def _request(environ: Environ, target: str) -> Request:

@@ -319,6 +319,8 @@ async def test_pages_are_the_application_s_and_others_are_not_found(kind: str, w
         ("/socket.io/", "", "/socket.io", "/socket.io/"),
         ("/socket.io/", "", "/socket.io/\xc3\xbc x", "/socket.io/%C3%BC%20x"),
         ("/socket.io/", "/ws", "/ws/other/", None),
+        ("/socket.io/", "/socket.io", "/", "/socket.io/"),
+        ("/socket.io/", "/api/socket.io", "/", "/socket.io/"),
     ],
 )
 def test_mounts(option: str, script_name: str, path_info: str, found: str | None) -> None:
