@@ -12,10 +12,12 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
-import gevent
-from gevent.selectors import GeventSelector
+import gevent  # type: ignore[import-untyped]
+from gevent.selectors import GeventSelector  # type: ignore[import-untyped]
+
+Ts = TypeVarTuple("Ts")
 
 
 def start(run: Callable[[], object]) -> Callable[[float], object]:
@@ -61,23 +63,33 @@ class _Greenlet(gevent.Greenlet):  # type: ignore[misc]
 class _EventLoop(asyncio.SelectorEventLoop):
     """A loop that greenlets of its own thread may call as threads do: they do so while it waits."""
 
+    if TYPE_CHECKING:
+        _selector: Any
+        _thread_id: int | None
+
+        def _write_to_self(self) -> None: ...
+
     def __init__(self) -> None:
         super().__init__(GeventSelector())
         _loops.add(self)
 
     def call_soon(
-        self, callback: Callable[..., object], *values: Any, context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """See asyncio."""
         if self._is_elsewhere():
-            return self.call_soon_threadsafe(callback, *values, context=context)
-        return super().call_soon(callback, *values, context=context)
+            return self.call_soon_threadsafe(callback, *args, context=context)
+        return super().call_soon(callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *values: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """See asyncio."""
-        handle = super().call_at(when, callback, *values, context=context)
+        handle = super().call_at(when, callback, *args, context=context)
         if self._is_elsewhere():
             self._write_to_self()  # it may wait for longer than that
         return handle
