@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "python-socketio": (sys.executable, str(HERE / "apps" / "contract_python_socketio.py")),
     "siox": (sys.executable, str(HERE / "apps" / "contract_siox.py")),
 }
-WAYS = ("listen", "gthread", "werkzeug")
+WAYS = ("listen", "gthread", "gevent", "werkzeug", "pywsgi")
 """Ways to `siox.sync.Server`: its own listener, gunicorn's workers, and other WSGI servers."""
 WSGI: dict[str, tuple[str, ...]] = {
     way: (sys.executable, str(HERE / "apps" / "contract_wsgi.py"), way) for way in WAYS

@@ -165,13 +165,12 @@ def gunicorn(port: int, worker: str) -> None:
             self.cfg.set("threads", THREADS)
             self.cfg.set("control_socket_disable", True)
             self.cfg.set("loglevel", "warning")
-            self.cfg.set("post_worker_init", lambda _: begin(arbiter.LISTENERS[0].getsockname()[1]))
+            self.cfg.set("post_worker_init", lambda worker: begin(worker.sockets[0].getsockname()[1]))
 
         def load(self) -> Any:
             return io.wsgi(page)
 
-    arbiter = Arbiter(Application())
-    arbiter.run()
+    Arbiter(Application()).run()
 
 
 def werkzeug(port: int) -> None:
