@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+log = logging.getLogger("siox")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,7 +29,8 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: Callable[[str], object] | None = None
+        self._stop: Callable[[], object] | None = None
+        self._seconds = 0.0
 
     def __enter__(self) -> StopSignals:
         """Look at what the signals mean now."""
@@ -37,14 +41,21 @@ class StopSignals:
             self._before = before
         return self
 
-    def heed(self, stop: Callable[[str], object]) -> None:
-        """Have the running loop call a function with the name of the first signal that comes."""
-        self._loop, self._stop = asyncio.get_running_loop(), stop
+    def heed(self, stop: Callable[[], object], seconds: float, *, by: asyncio.AbstractEventLoop) -> None:
+        """Have a loop call a function at the first signal that comes.
+
+        Args:
+            stop: closes the server.
+            seconds: that this takes at most, for the log.
+            by: the loop, which runs here or in another thread.
+        """
+        self._loop, self._stop, self._seconds = by, stop, seconds
         _heeding.append(self)
         for number in self._before:
-            # The loop is woken by a signal; what it does then is nothing, as it may be held by a handler.
-            with contextlib.suppress(NotImplementedError):
-                self._loop.add_signal_handler(number, _nothing)
+            if by is asyncio._get_running_loop():
+                # It is woken by a signal; what it does then is nothing, as it may be held by a handler.
+                with contextlib.suppress(NotImplementedError):
+                    by.add_signal_handler(number, _nothing)
             signal.signal(number, self._came)
 
     def __exit__(self, *error: object) -> None:
@@ -65,7 +76,11 @@ class StopSignals:
             _end_process(number)
             return
         self._told = True
-        loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+        loop.call_soon_threadsafe(self._say_and, stop, signal.Signals(number).name)
+
+    def _say_and(self, stop: Callable[[], object], name: str) -> None:
+        log.info("%s: closing, within %g s; another signal ends the process at once", name, self._seconds)
+        stop()
 
     def forked(self) -> None:
         """This process is a fork: its signals are not the parent's, whose loop would be woken by them."""

@@ -197,13 +197,7 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
-
-        def stop(name: str) -> None:
-            limit = self.config.close_timeout
-            log.info("%s: closing, within %g s; another signal ends the process at once", name, limit)
-            task.cancel()
-
-        signals.heed(stop)
+        signals.heed(task.cancel, self.config.close_timeout, by=asyncio.get_running_loop())
         try:
             listener = await self.listen(**address)
             if on_listening is not None:
