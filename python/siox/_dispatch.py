@@ -476,7 +476,7 @@ class Dispatcher:
         except Exception as error:
             self.failed(call, error)
         except BaseException as error:
-            log.error("%s ends its thread no more than that", name_of(call.function), exc_info=error)
+            log.error("%s ends its thread, no more than that", name_of(call.function), exc_info=error)
         finally:
             if call.socket is not None:
                 self.engine.handler_ended(call.socket._key)
@@ -509,7 +509,10 @@ class Dispatcher:
         error = future.exception()
         if isinstance(error, Exception):
             self.failed(call, error)
-        elif error is None:
+        elif error is not None:
+            if not isinstance(future, asyncio.Task):  # which has ended the loop
+                log.error("%s ends its thread, no more than that", name_of(call.function), exc_info=error)
+        else:
             try:
                 self._answer(call, future.result())
             except Exception as unsendable:
