@@ -175,7 +175,7 @@ class Engine:
     def handlers_lost(self) -> None:
         """Count no handler as under way: the loop that they ran on was closed."""
     def fork_begins(self) -> None:
-        """Let threads of the core come to a point where the process may be forked; `fork_ended` must follow."""
+        """Let threads of the core come to a point where the process may be forked; see `fork_ended`."""
     def fork_ended(self) -> None:
         """Let them go on, in the parent."""
     def abandon(self) -> None:

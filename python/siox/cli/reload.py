@@ -18,7 +18,7 @@ ENVIRONMENT = "SIOX_RELOADED"
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the files, where `watchfiles` is not installed."""
 RELOAD_TIMEOUT = 2.0
-"""Seconds that handlers have to end when the program starts again; then a second signal ends the process at once."""
+"""Seconds that handlers have to end when the program starts again; a second signal then ends it at once."""
 KILL_TIMEOUT = 5.0
 """Seconds after that second signal."""
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "target"}

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from siox.integrations._exchange import Request
+from siox.integrations._lifespan import Lifespan
 from siox.integrations._routing import Route
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 class ASGIApp:
     """Serves Socket.IO below the server's path, and another application elsewhere.
 
-    It can be mounted: below `/ws` clients use the path `/ws/socket.io`.
+    It can be mounted: below `/ws` clients use the path `/ws/socket.io`. See docs/asgi.md.
     """
 
     def __init__(self, server: Server, app: Application | None = None) -> None:
@@ -44,7 +45,7 @@ class ASGIApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
         if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
+            await Lifespan(self._server, receive, send).run(self._app, scope)
             return
         target = self._target(scope)
         if target is None:
@@ -60,10 +61,8 @@ class ASGIApp:
         """Return the request's target as the engine knows it, or None if it is not for us."""
         if scope["type"] not in {"http", "websocket"}:
             return None
-        path: str = scope["path"]
         root: str = scope.get("root_path") or ""
-        inner = path[len(root) :] if root and path.startswith(root) else path
-        return self._route.target((inner, path), _query(scope))
+        return self._route.target(self._route.candidates(scope["path"], root), _query(scope))
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None:
@@ -75,30 +74,6 @@ class ASGIApp:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
             await _respond(send, "http.response", 404, [("content-type", "text/plain; charset=utf-8")], body)
-
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the server when the application around it has ended, or when the ASGI server says so."""
-        if self._app is None:
-            await self._own_lifespan(receive, send)
-            return
-
-        async def send_on(message: Message) -> None:
-            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                await self._server.close()
-            await send(message)
-
-        await self._app(scope, receive, send_on)
-
-    async def _own_lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._server._attach(asyncio.get_running_loop())
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await self._server.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
 
 
 class _Request:

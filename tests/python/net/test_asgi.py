@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -12,10 +12,9 @@ import pytest
 import uvicorn
 
 import siox
+from asgi_by_hand import Connection, eventually, post, request, scope, session, websocket
 from siox.integrations import asgi
 from siox.integrations.asgi import Application, Message, Receive, Scope, Send
-
-PATH = "/socket.io/"
 
 
 @pytest.fixture
@@ -23,78 +22,6 @@ async def io() -> AsyncIterator[siox.Server]:
     server = siox.Server()
     yield server
     await server.close(timeout=1)
-
-
-class Connection:
-    """What an ASGI server does for one connection, by hand."""
-
-    def __init__(self, app: Application, scope: Scope) -> None:
-        self.sent: list[Message] = []
-        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
-        self._came = asyncio.Event()
-        self.task = asyncio.ensure_future(app(scope, self._incoming.get, self._send))
-
-    async def _send(self, message: Message) -> None:
-        self.sent.append(message)
-        self._came.set()
-
-    def receive(self, message: Message) -> None:
-        self._incoming.put_nowait(message)
-
-    async def until(self, kind: str) -> Message:
-        """Wait for a message of this type and take it, with those before it."""
-        async with asyncio.timeout(3):
-            while not any(message["type"] == kind for message in self.sent):
-                self._came.clear()
-                await self._came.wait()
-        at = next(index for index, message in enumerate(self.sent) if message["type"] == kind)
-        found = self.sent[at]
-        del self.sent[: at + 1]
-        return found
-
-
-def scope(kind: str, query: str = "EIO=4&transport=polling", *, path: str = PATH, **more: Any) -> Scope:
-    """Return the scope of a connection to the server's path."""
-    fields = {"method": "GET", "scheme": "http", "root_path": "", "client": ("192.0.2.1", 5000)}
-    if kind == "websocket":
-        fields |= {"scheme": "ws"}
-    headers = [(b"host", b"a.example")]
-    return {"type": kind, "path": path, "query_string": query.encode(), "headers": headers, **fields, **more}
-
-
-async def request(app: Application, scope: Scope, *bodies: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Make one request; return its status, headers and body."""
-    connection = Connection(app, scope)
-    for index, body in enumerate(bodies or (b"",)):
-        more = index + 1 < len(bodies)
-        connection.receive({"type": "http.request", "body": body, "more_body": more})
-    start = await connection.until("http.response.start")
-    content = await connection.until("http.response.body")
-    await asyncio.wait_for(connection.task, 1)
-    return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, content["body"]
-
-
-async def session(app: Application) -> str:
-    """Open a session over polling and join `/`; return its id."""
-    _, _, opened = await request(app, scope("http"))
-    sid = opened.decode().split('"')[3]
-    assert await post(app, sid, b"40") == 200
-    _, _, joined = await request(app, scope("http", f"EIO=4&transport=polling&sid={sid}"))
-    assert joined.startswith(b"40{")
-    return sid
-
-
-async def post(app: Application, sid: str, *bodies: bytes) -> int:
-    """Send packets over polling; return the status."""
-    there = scope("http", f"EIO=4&transport=polling&sid={sid}", method="POST")
-    return (await request(app, there, *bodies))[0]
-
-
-def websocket(app: Application, **more: Any) -> Connection:
-    """Open a websocket."""
-    connection = Connection(app, scope("websocket", "EIO=4&transport=websocket", **more))
-    connection.receive({"type": "websocket.connect"})
-    return connection
 
 
 async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,66 +71,6 @@ async def test_the_client_is_served_below_the_path(tmp_path: Any) -> None:
     status, headers, body = await request(app, scope("http", "", path="/socket.io/socket.io.js"))
     assert (status, headers["content-type"], body) == (200, "text/javascript; charset=utf-8", b"client")
     await io.close()
-
-
-# -- lifespan
-
-
-async def test_a_lifespan_of_its_own_closes_the_server(io: siox.Server) -> None:
-    reasons: list[str] = []
-    io.on("disconnect", lambda socket, reason: reasons.append(reason))
-    app = io.asgi()
-    life = Connection(app, {"type": "lifespan"})
-    life.receive({"type": "lifespan.startup"})
-    await life.until("lifespan.startup.complete")
-    await session(app)
-    life.receive({"type": "lifespan.shutdown"})
-    await life.until("lifespan.shutdown.complete")
-    await life.task
-    assert reasons == ["server shutting down"]
-
-
-async def test_the_other_applications_lifespan_is_passed_on(io: siox.Server) -> None:
-    reasons: list[str] = []
-    heard: list[str] = []
-    io.on("disconnect", lambda socket, reason: reasons.append(reason))
-
-    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            heard.append(message["type"])
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-
-    app = io.asgi(inner)
-    life = Connection(app, {"type": "lifespan"})
-    life.receive({"type": "lifespan.startup"})
-    await life.until("lifespan.startup.complete")
-    await session(app)
-    life.receive({"type": "lifespan.shutdown"})
-    await life.until("lifespan.shutdown.complete")
-    await life.task
-    assert heard == ["lifespan.startup", "lifespan.shutdown"]
-    assert reasons == ["server shutting down"]
-
-
-async def test_lifespan_wraps_that_of_a_framework(io: siox.Server) -> None:
-    steps: list[str] = []
-    io.on("disconnect", lambda socket, reason: steps.append(reason))
-
-    @contextlib.asynccontextmanager
-    async def mine(app: Any) -> AsyncIterator[dict[str, int]]:
-        steps.append(f"start {app}")
-        yield {"database": 1}
-        steps.append("stop")
-
-    async with io.lifespan(mine)("app") as state:
-        assert state == {"database": 1}
-        await session(io.asgi())
-    assert steps == ["start app", "stop", "server shutting down"]
-    async with io.lifespan()("app") as nothing:
-        assert nothing is None
 
 
 # -- polling
@@ -467,10 +334,3 @@ async def test_it_serves_under_uvicorn(io: siox.Server, ws: str, http: str) -> N
             assert (await client.receive()).data == '461-1[{"_placeholder":true,"num":0}]'
             assert (await client.receive()).data == big
         await eventually(lambda: reasons == ["transport close"])
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.01)

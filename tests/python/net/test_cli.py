@@ -205,7 +205,9 @@ async def test_reload_serves_what_was_changed(tmp_path: Path, watcher: str) -> N
         await greeting(url)
 
 
-STUCK = APP + """
+STUCK = (
+    APP
+    + """
 import asyncio
 
 @io.event
@@ -213,6 +215,7 @@ async def stuck(socket):
     await asyncio.sleep(600)
 io.event("echo", lambda socket, value: value)
 """
+)
 
 
 async def test_reload_ends_handlers_in_time_and_clients_come_back(tmp_path: Path) -> None:
@@ -247,12 +250,11 @@ async def test_reload_ends_handlers_in_time_and_clients_come_back(tmp_path: Path
 async def test_a_second_signal_ends_run_with_reload_at_once(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "app.py").write_text(STUCK.replace("Server()", "Server(close_timeout=600)"))
     arguments = ("run", "app:io", "--port", "0", "--reload", "--app-dir", str(tmp_path))
-    async with command(*arguments) as running:
-        async with siox.connect(await running.url(), wait=5) as client:
-            client.emit("stuck")
-            await client.emit_with_ack("echo", 1)
-            running.process.send_signal(number)
-            await running.line(lambda line: "closing, within 600 s" in line)
-            running.process.send_signal(number)
-            assert await asyncio.wait_for(running.process.wait(), 10) == 128 + signal.SIGTERM
+    async with command(*arguments) as running, siox.connect(await running.url(), wait=5) as client:
+        client.emit("stuck")
+        await client.emit_with_ack("echo", 1)
+        running.process.send_signal(number)
+        await running.line(lambda line: "closing, within 600 s" in line)
+        running.process.send_signal(number)
+        assert await asyncio.wait_for(running.process.wait(), 10) == 128 + signal.SIGTERM
     assert "Traceback" not in running.seen

@@ -39,9 +39,22 @@ async def forever():
 
 """
 PATIENCE = 20.0
-LOUD = ("Traceback", "Exception ignored", "never awaited", "ResourceWarning", "never retrieved", "destroyed", "rror:")
+LOUD = (
+    "Traceback",
+    "Exception ignored",
+    "never awaited",
+    "ResourceWarning",
+    "never retrieved",
+    "destroyed",
+    "rror:",
+)
 THREADS = pytest.mark.parametrize("options", ["", "io_threads=2"])
 UVLOOP = "loop_factory=__import__('uvloop').new_event_loop"
+
+
+def write(file: Path, text: str) -> str:
+    file.write_text(text)
+    return str(file)
 
 
 class Program:
@@ -83,10 +96,7 @@ class Program:
 async def program(text: str, options: str = "", *, file: Path | None = None) -> AsyncIterator[Program]:
     """Run a program with a server `io`; in a file, where its children have to import it."""
     text = PRELUDE.replace("{options}", options) + text
-    how = ["-c", text]
-    if file is not None:
-        file.write_text(text)
-        how = [str(file)]
+    how = ["-c", text] if file is None else [write(file, text)]
     process = await asyncio.create_subprocess_exec(
         # Python warns of forks beside threads; that they work all the same is what is tested.
         *(sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", *how),
@@ -153,8 +163,8 @@ async def test_sys_exit_in_a_handler_ends_with_its_status(options: str, kind: st
         "def": "@io.event\ndef end(socket):\n    sys.exit(3)\n",
         "async def": "@io.event\nasync def end(socket):\n    sys.exit(3)\n",
         "late": "@io.event\nasync def end(socket):\n    await asyncio.sleep(0.01)\n    sys.exit(3)\n",
-        "connection": "@io.on('connection')\nasync def connection(socket):\n    async for _ in socket.events():\n"
-        "        sys.exit(3)\n",
+        "connection": "@io.on('connection')\nasync def connection(socket):\n"
+        "    async for _ in socket.events():\n        sys.exit(3)\n",
     }
     async with program(f"{handlers[kind]}\nrun({loop})\n", options) as running:
         clients = [await running.join() for _ in range(2)]
