@@ -231,6 +231,8 @@ class Pool:
     def _retire(self, worker: _Worker) -> bool:
         """Whether a thread may end: nobody has given it something at the last moment."""
         with self._lock:
+            if threading.get_ident() not in _at_work:
+                return True  # a greenlet, which has come along into a fork
             if worker not in self._idle:
                 return False
             self._idle.remove(worker)
