@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from siox import server as asynchronous
 from siox._listeners import check_plain
@@ -26,6 +26,9 @@ from siox.sync.broadcast import BroadcastOperator
 from siox.sync.namespace import Namespace, ParentNamespace
 from siox.sync.socket import Socket
 from siox.types import SyncServerOptions
+
+if TYPE_CHECKING:
+    from siox.integrations.wsgi import Application, WSGIApp
 
 log = logging.getLogger("siox")
 
@@ -117,6 +120,12 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
                 raise SystemExit(1) from None
             finally:
                 self.close()
+
+    def wsgi(self, app: Application | None = None) -> WSGIApp:
+        """Return a WSGI application that serves this server below its path, and `app` elsewhere."""
+        from siox.integrations.wsgi import WSGIApp
+
+        return WSGIApp(self, app)
 
     def __enter__(self) -> Server:
         """Return it."""
