@@ -29,8 +29,7 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: Callable[[], object] | None = None
-        self._seconds = 0.0
+        self._stop: Callable[[str], object] | None = None
 
     def __enter__(self) -> StopSignals:
         """Look at what the signals mean now."""
@@ -41,21 +40,20 @@ class StopSignals:
             self._before = before
         return self
 
-    def heed(self, stop: Callable[[], object], seconds: float, *, by: asyncio.AbstractEventLoop) -> None:
-        """Have a loop call a function at the first signal that comes.
+    def heed(self, stop: Callable[[str], object], loop: asyncio.AbstractEventLoop) -> None:
+        """Have a loop call a function with the name of the first signal that comes.
 
         Args:
-            stop: closes the server.
-            seconds: that this takes at most, for the log.
-            by: the loop, which runs here or in another thread.
+            stop: the function.
+            loop: runs here, or in another thread while this one waits.
         """
-        self._loop, self._stop, self._seconds = by, stop, seconds
+        self._loop, self._stop = loop, stop
         _heeding.append(self)
         for number in self._before:
-            if by is asyncio._get_running_loop():
-                # It is woken by a signal; what it does then is nothing, as it may be held by a handler.
+            if loop is asyncio._get_running_loop():
+                # A signal wakes the loop; what that does by itself is nothing, as a handler may hold it.
                 with contextlib.suppress(NotImplementedError):
-                    by.add_signal_handler(number, _nothing)
+                    loop.add_signal_handler(number, _nothing)
             signal.signal(number, self._came)
 
     def __exit__(self, *error: object) -> None:
@@ -72,21 +70,23 @@ class StopSignals:
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         loop, stop = self._loop, self._stop
+        name = signal.Signals(number).name
         if self._told or loop is None or stop is None or loop.is_closed():
             _end_process(number)
             return
         self._told = True
-        loop.call_soon_threadsafe(self._say_and, stop, signal.Signals(number).name)
-
-    def _say_and(self, stop: Callable[[], object], name: str) -> None:
-        log.info("%s: closing, within %g s; another signal ends the process at once", name, self._seconds)
-        stop()
+        loop.call_soon_threadsafe(stop, name)
 
     def forked(self) -> None:
         """This process is a fork: its signals are not the parent's, whose loop would be woken by them."""
         with contextlib.suppress(ValueError):  # forked by another thread than the main one
             signal.set_wakeup_fd(-1)
             self._give_back()
+
+
+def say_closing(name: str, seconds: float) -> None:
+    """Log that a signal of this name closes the server."""
+    log.info("%s: closing, within %g s; another signal ends the process at once", name, seconds)
 
 
 def _nothing() -> None:

@@ -14,7 +14,7 @@ from siox._checks import check_timeout
 from siox._closing import Closing
 from siox._listening import Listener, open_tcp, open_unix
 from siox._server import BaseServer
-from siox._signals import StopSignals
+from siox._signals import StopSignals, say_closing
 from siox.broadcast import BroadcastOperator
 from siox.config import ServerConfig
 from siox.exceptions import UsageError
@@ -197,7 +197,12 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
-        signals.heed(task.cancel, self.config.close_timeout, by=asyncio.get_running_loop())
+
+        def stop(name: str) -> None:
+            say_closing(name, self.config.close_timeout)
+            task.cancel()
+
+        signals.heed(stop, asyncio.get_running_loop())
         try:
             listener = await self.listen(**address)
             if on_listening is not None:

@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from siox import server as asynchronous
 from siox._listeners import check_plain
 from siox._listening import Listener
 from siox._server import BaseServer, servers
-from siox._signals import StopSignals
+from siox._signals import StopSignals, say_closing
 from siox._signature import shape_of
 from siox._strand import Pool, Strand
 from siox.config import SyncServerConfig
@@ -26,6 +26,9 @@ from siox.sync.broadcast import BroadcastOperator
 from siox.sync.namespace import Namespace, ParentNamespace
 from siox.sync.socket import Socket
 from siox.types import SyncServerOptions
+
+if TYPE_CHECKING:
+    from siox.integrations.wsgi import Application, WSGIApp
 
 log = logging.getLogger("siox")
 
@@ -101,9 +104,13 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         if asyncio._get_running_loop() is not None:
             raise UsageError("io.run() waits, and an event loop runs here: `siox.Server` is for asyncio")
         stopped: Future[None] = Future()
+
+        def stop(name: str) -> None:
+            say_closing(name, self.config.close_timeout)
+            stopped.set_result(None)
+
         with contextlib.suppress(KeyboardInterrupt), StopSignals() as signals:
-            loop = _background.background.loop()
-            signals.heed(lambda: stopped.set_result(None), self.config.close_timeout, by=loop)
+            signals.heed(stop, _background.background.loop())
             try:
                 listener = self.listen(port=port, host=host, path=path)
                 if on_listening is not None:
@@ -114,6 +121,12 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
                 raise SystemExit(1) from None
             finally:
                 self.close()
+
+    def wsgi(self, app: Application | None = None) -> WSGIApp:
+        """Return a WSGI application that serves this server below its path, and `app` elsewhere."""
+        from siox.integrations.wsgi import WSGIApp
+
+        return WSGIApp(self, app)
 
     def __enter__(self) -> Server:
         """Return it."""

@@ -347,7 +347,7 @@ def test_what_handlers_raise_is_answered_logged_and_told(place: Place, warned: W
     client.emit_with_ack("refuse")
     lines = warned()
     assert any("fail failed on event 'fail'" in line for line in lines)
-    assert any("end ends its thread no more than that" in line for line in lines)
+    assert any("end ends its thread, no more than that" in line for line in lines)
 
 
 def test_after_a_disconnect_of_ours_nothing_is_handled_and_after_one_of_theirs_what_they_sent(
