@@ -209,8 +209,8 @@ def test_the_readme_says_what_a_client_does() -> None:
         }
     )
     assert of_clients(results) == (
-        "A client, in one process, does this: 2,000 events received a second (20.0 times what python-socketio's "
-        "does), 3,000 emitted (30.0 times)."
+        "A client, in one process, does this: 2,000 events received a second (20.0 times what "
+        "python-socketio's does), 3,000 emitted (30.0 times)."
     )
 
 
