@@ -22,6 +22,7 @@ from siox._listening import Listener, open_tcp, open_unix
 from siox._signals import StopSignals
 from siox.config import ServerConfig
 from siox.exceptions import UsageError
+from siox.integrations._outlets import Lot, Outlets
 from siox.namespace import Namespace, ParentNamespace
 from siox.types import ServerOptions
 
@@ -66,6 +67,7 @@ class Server(Namespace):
         "_engine_made",
         "_links",
         "_namespaces",
+        "_outlets",
         "_parents",
         "_stopping",
         "_virtual_clock",
@@ -86,6 +88,7 @@ class Server(Namespace):
         self._namespaces: dict[str, Namespace] = {"/": self}
         self._parents: list[ParentNamespace] = []
         self._links: dict[int, Callable[[], None]] = {}
+        self._outlets: Outlets
         self._engine_made: _siox.Engine | None = None
         self._dispatcher_made: Dispatcher | None = None
         self._admission = Admission(self)
@@ -372,6 +375,8 @@ class Server(Namespace):
         engine = _siox.Engine(options, events)
         dispatcher = Dispatcher(engine, NO_LOOP)
         events.hand_to(dispatcher)
+        self._outlets = Outlets(engine, dispatcher)
+        events.write = self._outlets.write
         self._engine_made, self._dispatcher_made = engine, dispatcher
         _running.add(self)
         if options["trace"]:
@@ -429,7 +434,9 @@ class Server(Namespace):
 class EngineEvents(CoreEvents):
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "marked")
+    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "marked", "write")
+
+    write: Callable[[list[Lot]], None]
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -440,7 +447,7 @@ class EngineEvents(CoreEvents):
         self.marked = server._admission.marked
 
     def ready(self, link: int) -> None:
-        """A link of the bytes driver has something to send."""
+        """A link of the bytes driver has something to send, or is to be fed again."""
         wake = self._server._links.get(link)
         if wake is not None:
             wake()
