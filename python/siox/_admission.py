@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from siox._signature import name_of
+from siox._socket import State
 from siox.exceptions import RefusedError
 from siox.handshake import Handshake
-from siox.namespace import Namespace
-from siox.socket import Socket, State
 
 if TYPE_CHECKING:
-    from siox.server import Server
+    from siox._namespace import BaseNamespace
+    from siox._server import BaseServer
+    from siox._socket import BaseSocket
+
+AnyNamespace: TypeAlias = "BaseNamespace[Any, Any]"
+AnySocket: TypeAlias = "BaseSocket[Any, Any]"
 
 log = logging.getLogger("siox")
 
@@ -29,7 +33,7 @@ QUIET_TIME = 1.0
 class Admission:
     """Admits and dismisses the sockets of one server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: BaseServer[Any, Any, Any, Any]) -> None:
         self._server = server
         self._quiet_until = 0.0
 
@@ -43,8 +47,7 @@ class Admission:
         ask = self._server.config.allow_request
         admitted, message = False, None
         try:
-            answer = True if ask is None else ask(request)
-            admitted = bool(await answer if inspect.isawaitable(answer) else answer)
+            admitted = ask is None or bool(await self._server._dispatcher.ask(None, ask, request))
         except RefusedError as refusal:
             message = refusal.message
         except Exception:
@@ -54,7 +57,7 @@ class Admission:
 
     # -- joining
 
-    def connect(self, key: int, name: str, sid: str, auth: Any) -> Socket | None:
+    def connect(self, key: int, name: str, sid: str, auth: Any) -> AnySocket | None:
         """A client wants to join a namespace: return its socket, or None if there is no such namespace."""
         server = self._server
         namespace = server._namespaces.get(name)
@@ -67,7 +70,7 @@ class Admission:
             return socket
         return self._new_socket(namespace, key, sid, auth)
 
-    def admit(self, socket: Socket) -> None:
+    def admit(self, socket: AnySocket) -> None:
         """The engine knows the socket now: let it in, or find out whether it may."""
         name, socket._asked = socket._asked, None
         if name is None:
@@ -75,12 +78,12 @@ class Admission:
         else:
             self._server._dispatcher.start(self._find_and_admit(socket, name, socket._auth))
 
-    @staticmethod
-    def _new_socket(namespace: Namespace, key: int, sid: str, auth: Any) -> Socket:
-        namespace._count += 1
-        return Socket(namespace, key, sid, auth)
+    def _new_socket(self, namespace: AnyNamespace, key: int, sid: str, auth: Any) -> AnySocket:
+        with self._server._lock:
+            namespace._count += 1
+        return self._server._socket_class(namespace, key, sid, auth)  # type: ignore[no-any-return]
 
-    async def _find_and_admit(self, socket: Socket, name: str, auth: Any) -> None:
+    async def _find_and_admit(self, socket: AnySocket, name: str, auth: Any) -> None:
         try:
             namespace = await self._find(socket, name, auth)
         except Exception:
@@ -95,9 +98,11 @@ class Admission:
                 self._warn_of(name)
             self._refuse(socket, INVALID_NAMESPACE, None)
             return
-        socket.namespace._count -= 1
-        socket.namespace = namespace
-        namespace._count += 1
+        with self._server._lock:
+            if socket._state is State.JOINING:
+                socket.namespace._count -= 1
+                socket.namespace = namespace
+                namespace._count += 1
         self._admit(socket)
 
     def _warn_of(self, name: str) -> None:
@@ -106,18 +111,21 @@ class Admission:
             self._quiet_until = now + QUIET_TIME
             log.warning("namespace %r is refused: no io.of(…) pattern or function accepts it", name)
 
-    async def _find(self, socket: Socket, name: str, auth: Any) -> Namespace | None:
+    async def _find(self, socket: AnySocket, name: str, auth: Any) -> AnyNamespace | None:
         server = self._server
         for parent in server._parents:
-            accepts = parent._accepts(name, auth)
-            if inspect.isawaitable(accepts):
-                accepts = await accepts
-            if accepts and socket._state is State.JOINING:
+            accepts = parent._accepts
+            if isinstance(accepts, re.Pattern):
+                accepted = accepts.search(name) is not None
+            else:
+                accepted = await server._dispatcher.ask(socket, accepts, name, auth)
+            if accepted and socket._state is State.JOINING:
                 # Another client may have been quicker.
-                return server._namespaces.get(name) or server._add_child(parent, name)
+                found: AnyNamespace = server._named(name, parent)
+                return found
         return None
 
-    def _admit(self, socket: Socket) -> None:
+    def _admit(self, socket: AnySocket) -> None:
         if socket._state is not State.JOINING:
             return
         if socket.namespace._middleware:
@@ -125,13 +133,11 @@ class Admission:
         else:
             self._accept(socket)
 
-    async def _through_middleware(self, socket: Socket) -> None:
-        function: Callable[..., Awaitable[None] | None]
+    async def _through_middleware(self, socket: AnySocket) -> None:
+        function: Callable[..., Any]
         try:
             for function in socket.namespace._middleware:
-                result = function(socket)
-                if inspect.isawaitable(result):
-                    await result
+                await self._server._dispatcher.ask(socket, function, socket)
         except RefusedError as refusal:
             self._refuse(socket, refusal.message, refusal.data)
         except Exception:
@@ -144,7 +150,7 @@ class Admission:
             if socket._state is State.JOINING:
                 self._accept(socket)
 
-    def _refuse(self, socket: Socket, message: str, data: Any) -> None:
+    def _refuse(self, socket: AnySocket, message: str, data: Any) -> None:
         if socket._state is not State.JOINING:
             return
         self.dismiss(socket)
@@ -154,7 +160,7 @@ class Admission:
             log.exception("the refusal of socket %s cannot be sent", socket.id)
             socket._engine.refuse(socket._key, INTERNAL_ERROR, None)
 
-    def _accept(self, socket: Socket) -> None:
+    def _accept(self, socket: AnySocket) -> None:
         if self._server._dispatcher.draining:
             # Without a reply: its client loses the connection, and then asks again, perhaps another server.
             self.dismiss(socket)
@@ -163,26 +169,27 @@ class Admission:
         socket._engine.accept(socket._key, socket.namespace._events.entries)
         self._fire(socket, "connection", ())
 
-    def _fire(self, socket: Socket, event: str, values: tuple[Any, ...]) -> None:
+    def _fire(self, socket: AnySocket, event: str, values: tuple[Any, ...]) -> None:
         dispatcher, reserved = self._server._dispatcher, socket.namespace._reserved
-        listeners = reserved.all(event)
-        for listener in listeners:
-            if listener.once:
-                reserved.remove(event, lambda each, gone=listener: each is gone)  # type: ignore[misc]
+        with self._server._lock:
+            listeners = reserved.all(event)
+            for listener in listeners:
+                if listener.once:
+                    reserved.remove(event, lambda each, gone=listener: each is gone)  # type: ignore[misc]
         running = dispatcher.fire(socket, listeners, event, values)
-        if event == "connection" and running:
-            dispatcher.starting(socket, running)
+        if event == "connection" and listeners:
+            dispatcher.starting(socket, running or dispatcher.behind(socket))
 
     # -- its outbox
 
-    def marked(self, socket: Socket, event: str, count: int | None) -> None:
+    def marked(self, socket: AnySocket, event: str, count: int | None) -> None:
         """The outbox of a socket came to a mark, or its policy has dropped something."""
         if socket._state in {State.CONNECTED, State.LEAVING}:
             self._fire(socket, event, () if count is None else (count,))
 
     # -- leaving
 
-    def disconnect(self, socket: Socket, reason: str, details: str | None) -> None:
+    def disconnect(self, socket: AnySocket, reason: str, details: str | None) -> None:
         """A socket has gone: tell its listeners, then let go of it."""
         engine, key = socket._engine, socket._key
         if socket._state is State.JOINING:
@@ -202,11 +209,12 @@ class Admission:
         dispatcher.fire_own(socket, "disconnect", values)
         self.dismiss(socket)
 
-    def dismiss(self, socket: Socket) -> None:
+    def dismiss(self, socket: AnySocket) -> None:
         """Let go of a socket, without telling anyone."""
-        namespace = socket.namespace
-        socket._state = State.GONE
-        socket._left()
-        namespace._count -= 1
-        if not namespace._count:
-            self._server._drop_child(namespace)
+        with self._server._lock:
+            namespace = socket.namespace
+            socket._state = State.GONE
+            socket._left()
+            namespace._count -= 1
+            if not namespace._count:
+                self._server._drop_child(namespace)

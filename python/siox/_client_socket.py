@@ -15,6 +15,7 @@ from siox.exceptions import ConnectError, DisconnectedError, SioxError, UsageErr
 
 if TYPE_CHECKING:
     from siox._dispatch import Dispatcher
+    from siox._locking import Lock
     from siox._manager import BaseManager
     from siox._siox import Manager as Core
     from siox.types import Auth
@@ -122,6 +123,10 @@ class BaseClientSocket(Hearing):
     @property
     def _dispatcher(self) -> Dispatcher:
         return self._manager._dispatcher
+
+    @property
+    def _lock(self) -> Lock:
+        return self._manager._lock
 
     @property
     def _ack_timeout(self) -> float | None:

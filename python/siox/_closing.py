@@ -68,6 +68,7 @@ class Closing:
 
     def _note_caller(self) -> None:
         """A handler that closes the server is not waited for, nor cancelled: it waits itself."""
+        self._running.note_closing()
         if (task := asyncio.current_task()) is not None:
             self._callers.add(task)
 

@@ -6,12 +6,12 @@ The engine calls on the thread of its loop, once an event, in order of arrival.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 from siox._ack import NOTHING, Ack, Answer
 from siox._awaitables import Done
 from siox._listeners import Event, Listener, Own, Taken
-from siox._running import Running
+from siox._running import Running, end_of
 from siox._signature import name_of, shape_of
+from siox._strand import Strand, aside
 from siox._tasks import StartTask, task_starter
 from siox.exceptions import EventError, UsageError
 
 if TYPE_CHECKING:
     from siox._hearing import Core, Hearing
-    from siox._strand import Strand
+    from siox._locking import Lock
 
 log = logging.getLogger("siox")
 
@@ -46,9 +47,10 @@ class Call:
         values: the event's own; the socket that may come before them is not among them.
         answer: what the peer asked for, if it did.
         by_result: the handler's result is the answer; False where it was given an `Ack`.
+        of_peer: the peer sent the event.
     """
 
-    __slots__ = ("answer", "by_result", "event", "function", "socket", "values")
+    __slots__ = ("answer", "by_result", "event", "function", "of_peer", "socket", "values")
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Call:
         answer: Answer | None,
         *,
         by_result: bool = True,
+        of_peer: bool = False,
     ) -> None:
         self.socket = socket
         self.event = event
@@ -66,6 +69,7 @@ class Call:
         self.values = values
         self.answer = answer
         self.by_result = by_result
+        self.of_peer = of_peer
 
 
 class Dispatcher:
@@ -79,14 +83,32 @@ class Dispatcher:
         draining: the server is about to go, and what has not begun does not begin any more.
     """
 
-    def __init__(self, engine: Core, no_loop: str) -> None:
+    def __init__(
+        self,
+        engine: Core,
+        no_loop: str,
+        lock: Lock,
+        strand_of_nobody: Callable[[], Strand | None],
+        strands: Callable[[], Iterable[Strand]] = tuple,
+    ) -> None:
+        """Make a dispatcher.
+
+        Args:
+            engine: the Rust half.
+            no_loop: the sentence for who needs a loop when there is none.
+            lock: see `siox._locking`.
+            strand_of_nobody: gives what calls functions that are no socket's, where the loop does not.
+            strands: gives those that are at work.
+        """
         self.engine = engine
         self._no_loop = no_loop
+        self._lock = lock
+        self._strand_of_nobody = strand_of_nobody
         self.bad_payloads = 0
         self.slow_calls = 0
         self.unheard = 0
         self._quiet_until = 0.0
-        self.work = Running()
+        self.work = Running(strands)
         self.draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start: StartTask | None = None
@@ -134,13 +156,22 @@ class Dispatcher:
         """Return what has not ended, the caller's own task left out."""
         return self.work.others()
 
+    def on_loop(self, act: Callable[..., object], *values: Any) -> None:
+        """Call something that has to do with futures: at once on the loop's thread, else there soon."""
+        if self._loop is None or asyncio._get_running_loop() is self._loop:
+            act(*values)
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there any more
+                self._loop.call_soon_threadsafe(act, *values)
+
     # -- events in
 
     def event(
         self, socket: Hearing, name: str | int, values: tuple[Any, ...], ack_id: int | None, size: int
     ) -> None:
         """Deal with an event that the engine cannot hand straight to one handler: see `Listener.direct`."""
-        self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
+        with self._lock:
+            self._route(socket, Event(name if isinstance(name, str) else str(name), values, ack_id, size))
 
     def step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start what a handler gave; return its result, or the task if it has not ended."""
@@ -226,17 +257,18 @@ class Dispatcher:
         own.direct = None
 
     def _release(self, socket: Hearing) -> None:
-        own = socket._own
-        if own is None or not own.busy:
-            return
-        own.busy -= 1
-        while own.held and not own.busy:
-            event = own.held.popleft()
-            self.engine.handler_ended(socket._key)
-            if socket.connected and not self.draining:
-                self._filter(socket, own, event)
-        own.refresh()
-        socket._drop_own_if_empty()
+        with self._lock:
+            own = socket._own
+            if own is None or not own.busy:
+                return
+            own.busy -= 1
+            while own.held and not own.busy:
+                event = own.held.popleft()
+                self.engine.handler_ended(socket._key)
+                if socket.connected and not self.draining:
+                    self._filter(socket, own, event)
+            own.refresh()
+            socket._drop_own_if_empty()
 
     def _filter(self, socket: Hearing, own: Own, event: Event) -> None:
         if not own.middleware:
@@ -250,20 +282,16 @@ class Dispatcher:
         function: Callable[..., Any]
         try:
             for function in own.middleware:
-                if socket._strand is None:
-                    result = function(event.name, values)
-                else:
-                    result = self._in_thread(socket._strand, function, (event.name, values))
-                if inspect.isawaitable(result):
-                    await result
+                await self.ask(socket, function, event.name, values)
         except Exception as error:
             answer = None if event.ack_id is None else Answer(self.engine, socket._key, event.ack_id, 1)
             self.failed(Call(socket, event.name, function, event.values, answer), error)
             if isinstance(error, EventError):
                 self.fire(socket, own.listeners.all("error"), "error", (error,))
         else:
-            if socket.connected:
-                self._deliver(socket, event._replace(values=tuple(values)))
+            with self._lock:
+                if socket.connected:
+                    self._deliver(socket, event._replace(values=tuple(values)))
         finally:
             self._release(socket)
 
@@ -294,7 +322,7 @@ class Dispatcher:
         if event.seen or not own.any_in:
             return event
         for listener in own.any_in:
-            self.invoke(socket, listener, event.name, (event.name, *event.values), None)
+            self.invoke(socket, listener, event.name, (event.name, *event.values), None, of_peer=True)
         return event._replace(seen=True)
 
     def _offer(self, own: Own, event: Event) -> Taken:
@@ -315,7 +343,7 @@ class Dispatcher:
         for listener in listeners:
             if listener.once:
                 socket._discard(event.name, listener)
-            running = self.invoke(socket, listener, event.name, event.values, answer)
+            running = self.invoke(socket, listener, event.name, event.values, answer, of_peer=True)
             if running is not None and listener.ordered:
                 self._occupy(socket)
                 running.add_done_callback(lambda _: self._release(socket))
@@ -334,30 +362,33 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(self._replay, socket)
 
     def _replay(self, socket: Hearing) -> None:
-        own = socket._own
-        if own is None or not own.replay_due:
-            return
-        own.replay_due = False
-        for event in own.take_parked():
-            if socket.connected and not self.draining:
-                self._deliver(socket, event)
+        with self._lock:
+            own = socket._own
+            if own is None or not own.replay_due:
+                return
+            own.replay_due = False
+            for event in own.take_parked():
+                if socket.connected and not self.draining:
+                    self._deliver(socket, event)
 
     def starting(self, socket: Hearing, handlers: list[asyncio.Future[Any]]) -> None:
         """These `connection` handlers still run: until they have ended, early events are parked."""
         if handlers:
-            socket._own_or_new().starting += len(handlers)
+            with self._lock:
+                socket._own_or_new().starting += len(handlers)
         for handler in handlers:
             handler.add_done_callback(lambda _: self._started(socket))
 
     def _started(self, socket: Hearing) -> None:
-        own = socket._own
-        if own is None or not own.starting:
-            return
-        own.starting -= 1
-        if not own.starting:
-            own.replay_due = True
-            self._replay(socket)
-            socket._drop_own_if_empty()
+        with self._lock:
+            own = socket._own
+            if own is None or not own.starting:
+                return
+            own.starting -= 1
+            if not own.starting:
+                own.replay_due = True
+                self._replay(socket)
+                socket._drop_own_if_empty()
 
     # -- calling
 
@@ -368,11 +399,13 @@ class Dispatcher:
         name: str,
         values: tuple[Any, ...],
         answer: Answer | None,
+        *,
+        of_peer: bool = False,
     ) -> asyncio.Future[Any] | None:
         """Call one listener, of a socket or not; return what to wait for if it has not ended."""
         shape = listener.resolve()
         function = listener.function
-        call = Call(socket, name, function, values, answer, by_result=not shape.wants_ack)
+        call = Call(socket, name, function, values, answer, by_result=not shape.wants_ack, of_peer=of_peer)
         fitting = shape.fit(values)
         if fitting is None:
             self._too_few(call, shape.low)
@@ -384,11 +417,11 @@ class Dispatcher:
             fitting = (socket, *fitting)
         began = monotonic()
         try:
-            if listener.strand is not None:
-                self._post(listener.strand, call, function, fitting)
+            if listener.apart:
+                self._post(self._strand_for(socket), call, function, fitting)
                 return None
             if listener.thread:
-                result = self._in_thread(None, function, fitting)
+                result = self._in_thread(Strand(aside), function, fitting)
             elif shape.is_async:
                 result = self.start(function(*fitting))
             else:
@@ -411,18 +444,19 @@ class Dispatcher:
 
     def fire_own(self, socket: Hearing, name: str, values: tuple[Any, ...]) -> bool:
         """Tell who listens or waits at a socket of an event that no peer sends; say if anybody does."""
-        own = socket._own
-        if own is None:
-            return False
-        waiters, listeners = own.take_waiters(name), own.listeners.all(name)
-        for future in waiters:
-            if not future.done():
-                future.set_result(values)
-        for listener in listeners:
-            if listener.once:
-                socket._discard(name, listener)
-            self.invoke(socket, listener, name, values, None)
-        return bool(waiters or listeners)
+        with self._lock:
+            own = socket._own
+            if own is None:
+                return False
+            waiters, listeners = own.take_waiters(name), own.listeners.all(name)
+            for future in waiters:
+                if not future.done():
+                    future.set_result(values)
+            for listener in listeners:
+                if listener.once:
+                    socket._discard(name, listener)
+                self.invoke(socket, listener, name, values, None)
+            return bool(waiters or listeners)
 
     def show(
         self, socket: Hearing, listeners: tuple[Listener, ...], name: str, values: tuple[Any, ...]
@@ -439,7 +473,7 @@ class Dispatcher:
         """Call the function that waited for an acknowledgement; values that are missing are None."""
         call = Call(socket, name, function, values, None)
         padded = shape_of(function).pad(values)
-        strand = None if socket is None else socket._strand
+        strand = self._strand_for(socket)
         try:
             if strand is None:
                 self._settle(call, copy_context().run(function, *padded))
@@ -448,25 +482,54 @@ class Dispatcher:
         except Exception as error:
             self.failed(call, error)
 
+    # -- apart from the loop
+
+    async def ask(self, socket: Hearing | None, function: Callable[..., Any], *values: Any) -> Any:
+        """Call a function that decides something, where handlers are called, and return its result."""
+        strand = self._strand_for(socket)
+        result = function(*values) if strand is None else self._in_thread(strand, function, values)
+        return await result if inspect.isawaitable(result) else result
+
+    def _strand_for(self, socket: Hearing | None) -> Strand | None:
+        return self._strand_of_nobody() if socket is None else socket._strand
+
+    def behind(self, socket: Hearing) -> list[asyncio.Future[None]]:
+        """Return what is done when the socket's strand has called what it was given until now."""
+        strand = socket._strand
+        return [] if strand is None else [end_of(strand)]
+
     def _in_thread(
-        self, executor: Executor | None, function: Callable[..., Any], values: tuple[Any, ...]
+        self, strand: Strand, function: Callable[..., Any], values: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
         run = functools.partial(copy_context().run, function, *values)
-        future = self.loop.run_in_executor(executor, run)
+        future = self.loop.run_in_executor(strand, functools.partial(_contained, run, function))
         self.work.hold(future, name_of(function))
         return future
 
     def _post(
-        self, strand: Strand, call: Call, function: Callable[..., Any], values: tuple[Any, ...]
+        self, strand: Strand | None, call: Call, function: Callable[..., Any], values: tuple[Any, ...]
     ) -> None:
         """Have a handler called by a thread, which answers by itself: no loop is asked for each event."""
+        assert strand is not None
+        run = functools.partial(self._run, call, copy_context(), function, values)
+        if strand.here:  # what a handler raises goes to `error` listeners at once
+            run()
+            return
         if call.socket is not None:
             self.engine.handler_started(call.socket._key)
-        strand.post(functools.partial(self._run, call, copy_context(), function, values))
+        strand.post(functools.partial(self._run_and_tell, strand, call, run))
+
+    def _run_and_tell(self, strand: Strand, call: Call, run: Callable[[], None]) -> None:
+        strand.doing = call.function
+        run()
+        if call.socket is not None:
+            self.engine.handler_ended(call.socket._key)
 
     def _run(
         self, call: Call, context: Context, function: Callable[..., Any], values: tuple[Any, ...]
     ) -> None:
+        if call.socket is not None and call.of_peer and (self.draining or not call.socket._hears):
+            return
         try:
             result = context.run(function, *values)
             if inspect.isawaitable(result) and not isinstance(result, Done):
@@ -476,10 +539,7 @@ class Dispatcher:
         except Exception as error:
             self.failed(call, error)
         except BaseException as error:
-            log.error("%s ends its thread no more than that", name_of(call.function), exc_info=error)
-        finally:
-            if call.socket is not None:
-                self.engine.handler_ended(call.socket._key)
+            log.error("%s ends its thread, no more than that", name_of(call.function), exc_info=error)
 
     def _settle(self, call: Call, result: Any) -> asyncio.Future[Any] | None:
         """Answer with a result, or watch what will have one; return the latter."""
@@ -569,3 +629,13 @@ class Dispatcher:
 
 async def _await(awaitable: Any) -> Any:
     return await awaitable
+
+
+def _contained(run: Callable[[], Any], function: Callable[..., Any]) -> Any:
+    """Call a function whose result a loop waits for: what would end a program must not end that loop."""
+    try:
+        return run()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{name_of(function)} raised {type(error).__name__}") from error

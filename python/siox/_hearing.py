@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, overload
 
 from siox._checks import check_timeout
 from siox._emitting import unpack
-from siox._listeners import RESERVED_EVENTS, Listener, Own
+from siox._listeners import RESERVED_EVENTS, Listener, Own, check_plain
+from siox._signature import shape_of
 from siox._streams import EventStream
 from siox.exceptions import UsageError
 
 if TYPE_CHECKING:
     from siox._dispatch import Dispatcher
+    from siox._locking import Lock
     from siox._siox import Engine, Manager
     from siox._strand import Strand
     from siox.types import EventMiddleware, Handler, HandlerT
@@ -40,8 +42,10 @@ class Hearing:
     """Events of its own among the names that no peer may send."""
     _no_event: ClassVar[str]
     """What is wrong with the other reserved names."""
+    _apart: ClassVar[bool] = False
+    """Its handlers are called on a strand, not on the loop."""
     _strand: Strand | None = None
-    """What runs its handlers, where the loop does not."""
+    """That strand."""
 
     # -- what a subclass says
 
@@ -53,6 +57,16 @@ class Hearing:
     @property
     def _dispatcher(self) -> Dispatcher:
         raise NotImplementedError
+
+    @property
+    def _lock(self) -> Lock:
+        """Held where what is registered changes, or is looked at by who does not change it."""
+        raise NotImplementedError
+
+    @property
+    def _hears(self) -> bool:
+        """Whether events that the peer has sent, and that wait for their turn, are still handled."""
+        return True
 
     def _shared_listeners(self, event: str) -> tuple[Listener, ...]:
         """Return the listeners that others have as well: those of a namespace."""
@@ -72,7 +86,7 @@ class Hearing:
     def _new_listener(
         self, handler: Handler, *, once: bool = False, thread: bool = False, ordered: bool = False
     ) -> Listener:
-        return Listener(handler, 0, once=once, thread=thread, ordered=ordered, strand=self._strand)
+        return Listener(handler, 0, once=once, thread=thread, ordered=ordered, apart=self._apart)
 
     # -- listeners
 
@@ -95,7 +109,7 @@ class Hearing:
         Args:
             event: its name.
             handler: takes the event's values. Values too many are dropped.
-            thread: run it, a plain function, in a thread of the loop's pool.
+            thread: run it, a plain function, in a thread of a pool.
             ordered: the next event of this socket starts only when it has ended.
 
         Raises:
@@ -117,14 +131,15 @@ class Hearing:
 
     def off(self, event: str | None = None, handler: Handler | None = None) -> None:
         """Take off one listener, all of an event, or all."""
-        own = self._own
-        if own is None:
-            return
-        if event is None or handler is None:
-            own.listeners.clear(event)
-        else:
-            own.listeners.remove(event, lambda listener: listener.function == handler)
-        self._drop_own_if_empty()
+        with self._lock:
+            own = self._own
+            if own is None:
+                return
+            if event is None or handler is None:
+                own.listeners.clear(event)
+            else:
+                own.listeners.remove(event, lambda listener: listener.function == handler)
+            self._drop_own_if_empty()
 
     def listeners(self, event: str) -> list[Handler]:
         """Return this socket's own listeners of an event."""
@@ -188,9 +203,12 @@ class Hearing:
         What it changes in the list is what the handlers get. An `EventError` drops the event, answers
         it and goes to the `error` listeners.
         """
-        own = self._own_or_new()
-        own.middleware += (middleware,)
-        own.refresh()
+        if self._apart:
+            check_plain(middleware, shape_of(middleware))
+        with self._lock:
+            own = self._own_or_new()
+            own.middleware += (middleware,)
+            own.refresh()
         return middleware
 
     # -- for the dispatcher
@@ -215,8 +233,9 @@ class Hearing:
 
         def register(handler: Handler) -> Handler:
             listener = self._new_listener(handler, once=once, thread=thread, ordered=ordered)
-            self._own_or_new().listeners.add(event, listener)
-            self._dispatcher.replay_soon(self)
+            with self._lock:
+                self._own_or_new().listeners.add(event, listener)
+                self._dispatcher.replay_soon(self)
             return handler
 
         return register if handler is None else register(handler)
@@ -227,16 +246,19 @@ class Hearing:
         return own is not None and own.listeners.remove(event, lambda each: each is listener)
 
     def _catch_all(self, which: str, handler: HandlerT, *, first: bool) -> HandlerT:
-        own = self._own_or_new()
         listener = self._new_listener(handler)
-        there: tuple[Listener, ...] = getattr(own, which)
-        setattr(own, which, (listener, *there) if first else (*there, listener))
-        self._catch_alls_changed(own)
+        with self._lock:
+            own = self._own_or_new()
+            there: tuple[Listener, ...] = getattr(own, which)
+            setattr(own, which, (listener, *there) if first else (*there, listener))
+            self._catch_alls_changed(own)
         return handler
 
     def _off_catch_all(self, which: str, handler: Handler | None) -> None:
-        own = self._own
-        if own is not None:
+        with self._lock:
+            own = self._own
+            if own is None:
+                return
             there: tuple[Listener, ...] = getattr(own, which)
             kept = () if handler is None else tuple(each for each in there if each.function != handler)
             setattr(own, which, kept)
@@ -275,20 +297,23 @@ class Waiting(Hearing):
             ConnectError: a client's socket could not be connected.
         """
         limit = None if timeout is None else check_timeout("timeout", timeout)
-        self._expect()
-        future: asyncio.Future[Any] = self._dispatcher.loop.create_future()
-        own = self._own_or_new()
-        own.waiters = own.waiters or {}
-        own.waiters.setdefault(event, []).append(future)
-        own.refresh()
-        self._dispatcher.replay_soon(self)
+        dispatcher = self._dispatcher
+        with self._lock:
+            self._expect()
+            future: asyncio.Future[Any] = dispatcher.loop.create_future()
+            own = self._own_or_new()
+            own.waiters = own.waiters or {}
+            own.waiters.setdefault(event, []).append(future)
+            own.refresh()
+            dispatcher.replay_soon(self)
         try:
             async with asyncio.timeout(limit):
                 with self._dispatcher.work.resting():
                     return unpack(await future)
         finally:
-            own.forget_waiter(event, future)
-            self._drop_own_if_empty()
+            with self._lock:
+                own.forget_waiter(event, future)
+                self._drop_own_if_empty()
 
     def events(self) -> EventStream:
         """Return the events from now on: `async for name, values in socket.events()`.
@@ -300,5 +325,6 @@ class Waiting(Hearing):
             DisconnectedError: it is disconnected already.
             ConnectError: a client's socket could not be connected.
         """
-        self._expect()
-        return EventStream(self)
+        with self._lock:
+            self._expect()
+            return EventStream(self)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from siox._awaitables import settle_empty
 from siox._signature import Shape, name_of, shape_of
 from siox._siox import Direct
 from siox.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from siox._strand import Strand
     from siox._streams import Feed
     from siox.types import EventMiddleware, Handler
 
@@ -32,10 +32,10 @@ class Listener:
     Attributes:
         direct: a call with the values is all there is to it, so the engine makes it itself.
         leading: 1 where the socket is passed before the values.
-        strand: what runs it, where the loop does not.
+        apart: it runs on a strand, not on the loop.
     """
 
-    __slots__ = ("direct", "function", "leading", "once", "ordered", "shape", "slow", "strand", "thread")
+    __slots__ = ("apart", "direct", "function", "leading", "once", "ordered", "shape", "slow", "thread")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Listener:
         once: bool = False,
         thread: bool = False,
         ordered: bool = False,
-        strand: Strand | None = None,
+        apart: bool = False,
     ) -> None:
         self.function = function
         self.leading = leading
@@ -54,11 +54,12 @@ class Listener:
         self.thread = thread
         self.ordered = ordered
         self.slow = False
-        self.strand = strand
+        self.apart = apart
         self.direct = self._find_direct()
-        if (thread or strand is not None) and self.shape.is_async:
-            rule = "thread=True is for a plain function" if thread else "only plain functions are called"
-            raise UsageError(f"{rule}, {self.name} is a coroutine function")
+        if apart:
+            check_plain(function, self.shape)
+        elif thread and self.shape.is_async:
+            raise UsageError(f"thread=True is for a plain function, {self.name} is a coroutine function")
 
     @property
     def name(self) -> str:
@@ -75,9 +76,22 @@ class Listener:
 
     def _find_direct(self) -> Direct | None:
         shape = self.shape
-        if self.once or self.thread or self.ordered or self.strand is not None or not shape.plain:
+        if self.once or self.thread or self.ordered or self.apart or not shape.plain:
             return None
         return Direct(self.function, bool(self.leading), shape.low, shape.high, shape.is_async)
+
+
+def check_plain(function: Handler, shape: Shape) -> None:
+    """Refuse a coroutine function where there is no loop to run it.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if shape.is_async:
+        raise UsageError(
+            f"in siox.sync only plain functions are called: write {name_of(function)} with `def`; what is "
+            "awaited in asyncio waits there without a word"
+        )
 
 
 Entry = Listener | tuple[Listener, ...]
@@ -169,6 +183,7 @@ class Own:
         starting: `connection` handlers that still run; events without a listener are parked meanwhile.
         busy: what must end before the next event starts: an ordered handler, middleware.
         held: events that wait for that.
+        farewells: who waits until the peer has left.
     """
 
     __slots__ = (
@@ -176,6 +191,7 @@ class Own:
         "any_out",
         "busy",
         "direct",
+        "farewells",
         "held",
         "listeners",
         "middleware",
@@ -200,6 +216,7 @@ class Own:
         self.starting = 0
         self.busy = 0
         self.held: deque[Event] | None = None
+        self.farewells: tuple[asyncio.Future[None], ...] = ()
         self.direct: dict[str, Entry] | None = self.listeners.entries
 
     def refresh(self) -> None:
@@ -218,7 +235,8 @@ class Own:
     @property
     def empty(self) -> bool:
         """Nothing is registered and nothing waits."""
-        return self.direct is not None and not (self.listeners or self.any_out or self.starting)
+        unused = not (self.listeners or self.any_out or self.starting or self.farewells)
+        return unused and self.direct is not None
 
     def park(self, event: Event) -> bool:
         """Keep an event until a listener is there; False when there is no room."""
@@ -264,6 +282,8 @@ class Own:
         streams, self.streams = self.streams, ()
         for stream in streams:
             stream.end()
+        for gone in self.farewells:
+            settle_empty(gone)
         self.refresh()
 
     def leave_loop(self) -> None:

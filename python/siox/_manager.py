@@ -8,7 +8,7 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack, overload
 
 from siox import _siox
 from siox._checks import check_timeout, optional
@@ -18,12 +18,14 @@ from siox._client_socket import BaseClientSocket
 from siox._dial import Dialer
 from siox._dispatch import SLOW_HANDLER, Dispatcher
 from siox._listeners import Listener, Listeners
+from siox._locking import lock_for
 from siox._target import Target, parse_url
 from siox.config import ClientConfig
 from siox.exceptions import UsageError
 from siox.types import ClientOptions
 
 if TYPE_CHECKING:
+    from siox._strand import Strand
     from siox.types import Auth, Handler, HandlerT
 
 log = logging.getLogger("siox")
@@ -58,6 +60,7 @@ class BaseManager(Generic[SocketT]):
         "_dispatcher",
         "_foreign",
         "_listeners",
+        "_lock",
         "_opening",
         "_sockets",
         "_waiting",
@@ -65,6 +68,9 @@ class BaseManager(Generic[SocketT]):
         "engine",
         "url",
     )
+
+    _apart: ClassVar[bool] = False
+    """Handlers are called on strands, not on the loop."""
 
     def __init__(self, url: str, **options: Unpack[ClientOptions]) -> None:
         """Make a manager; it connects when its first socket does.
@@ -95,7 +101,8 @@ class BaseManager(Generic[SocketT]):
         core_options = self.config.core_options(target, query)
         core_options["slow_handler"] = SLOW_HANDLER
         self._core = _siox.Manager(core_options, events)
-        self._dispatcher = Dispatcher(self._core, NO_LOOP)
+        self._lock = lock_for(self._apart)
+        self._dispatcher = Dispatcher(self._core, NO_LOOP, self._lock, self._strand_of)
         self._dialer.engine = self._core
         events.hand_to(self._dispatcher)
         _managers.add(self)
@@ -192,10 +199,11 @@ class BaseManager(Generic[SocketT]):
 
     def off(self, event: str | None = None, handler: Handler | None = None) -> None:
         """Take off one listener, all of an event, or all."""
-        if event is None or handler is None:
-            self._listeners.clear(event)
-        else:
-            self._listeners.remove(event, lambda listener: listener.function == handler)
+        with self._lock:
+            if event is None or handler is None:
+                self._listeners.clear(event)
+            else:
+                self._listeners.remove(event, lambda listener: listener.function == handler)
 
     def listeners(self, event: str) -> list[Handler]:
         """Return the listeners of an event."""
@@ -210,18 +218,25 @@ class BaseManager(Generic[SocketT]):
             raise UsageError(f"a manager has no event {event!r}, only {', '.join(EVENTS)}")
 
         def register(handler: Handler) -> Handler:
-            self._listeners.add(event, self._new_listener(handler, once=once))
+            listener = self._new_listener(handler, once=once)
+            with self._lock:
+                self._listeners.add(event, listener)
             return handler
 
         return register if handler is None else register(handler)
 
     def _new_listener(self, handler: Handler, *, once: bool) -> Listener:
-        return Listener(handler, 0, once=once)
+        return Listener(handler, 0, once=once, apart=self._apart)
+
+    def _strand_of(self) -> Strand | None:
+        """Return what calls handlers that are no socket's, where the loop does not."""
+        return None
 
     def _fire(self, event: str, values: tuple[Any, ...]) -> None:
         for listener in self._listeners.all(event):
             if listener.once:
-                self._listeners.remove(event, lambda each, gone=listener: each is gone)  # type: ignore[misc]
+                with self._lock:
+                    self._listeners.remove(event, lambda each, gone=listener: each is gone)  # type: ignore[misc]
             self._dispatcher.invoke(None, listener, event, values, None)
 
     # -- the loop

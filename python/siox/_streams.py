@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +97,15 @@ class EventStream:
 
     def close(self) -> None:
         """Stop listening. Leaving the loop and dropping the iterator does so too."""
-        own = self._socket._own
-        if own is not None and self._feed in own.streams:
-            own.streams = tuple(feed for feed in own.streams if feed is not self._feed)
-            own.refresh()
-            self._socket._drop_own_if_empty()
+        with self._socket._lock:
+            own = self._socket._own
+            if own is not None and self._feed in own.streams:
+                own.streams = tuple(feed for feed in own.streams if feed is not self._feed)
+                own.refresh()
+                self._socket._drop_own_if_empty()
         self._feed.drop()
 
     def __del__(self) -> None:
-        self.close()
+        # At the end of the program a thread may have been stopped with the lock in its hand.
+        if not sys.is_finalizing():
+            self.close()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from siox._checks import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MAX_PING_OPTION = 600.0
 """Seconds above which a ping option can only be milliseconds."""
 MAX_IO_THREADS = 64
+MAX_THREADS = 40
+"""Threads for handlers of a blocking server: as many as Starlette and FastAPI have for plain functions."""
 MARKS = {"low_water": LOW_WATER, "high_water": HIGH_WATER, "outbox_limit": OUTBOX_LIMIT}
 CLIENT_FILE = re.compile(r"socket\.io[\w.-]*\.js(\.map)?")
 
@@ -63,6 +65,9 @@ class Cors:
     exposed_headers: Sequence[str] = ()
     credentials: bool = False
     max_age: int | None = None
+
+
+ConfigT = TypeVar("ConfigT", bound="ServerConfig")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +136,13 @@ class ServerConfig:
     default: Callable[[Any], Any] | None = None
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> ServerConfig:
+    def from_options(cls: type[ConfigT], options: Mapping[str, Any]) -> ConfigT:
         """Check keyword arguments and return what they mean.
 
         Raises:
             UsageError: an unknown option, or a value that makes no sense; the message says what to write.
         """
-        checked = check_options(options, _server_checks())
+        checked = check_options(options, _server_checks(cls))
         marks = dict(zip(MARKS, in_order(checked, MARKS), strict=True))
         return cls(**{**checked, **marks})
 
@@ -169,6 +174,19 @@ class ServerConfig:
             "max_running_handlers": self.max_running_handlers,
             "max_queued_bytes": self.max_queued_bytes,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncServerConfig(ServerConfig):
+    """What a blocking server was told: all that `ServerConfig` has, and one more.
+
+    Attributes:
+        max_threads: handlers of all sockets that run at a time, count, those left out that wait in a word
+            of siox; events of further sockets wait for their turn. Where gevent has patched the program
+            these are greenlets.
+    """
+
+    max_threads: int = MAX_THREADS
 
 
 def client_files(folder: Path) -> dict[str, tuple[str, bytes]]:
@@ -208,7 +226,7 @@ def _cors_of_engine(cors: Cors | None) -> dict[str, Any] | None:
     }
 
 
-def _server_checks() -> dict[str, Check]:
+def _server_checks(kind: type[ServerConfig]) -> dict[str, Check]:
     special: dict[str, Check] = {
         "path": check_path,
         "cors": _cors,
@@ -228,7 +246,7 @@ def _server_checks() -> dict[str, Check]:
         "close_timeout": check_timeout,
         "outbox_policy": check_policy,
     }
-    return {known.name: special.get(known.name, check_count) for known in fields(ServerConfig)}
+    return {known.name: special.get(known.name, check_count) for known in fields(kind)}
 
 
 def _ping(name: str, value: Any) -> float:

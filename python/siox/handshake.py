@@ -57,10 +57,22 @@ class Handshake:
         issued: when, in seconds since 1970.
         auth: what the client gave as `auth` for this namespace, None if nothing.
         scope: the ASGI scope, where the server is mounted in an ASGI application; else None.
+        environ: the WSGI environ, where the server is in a WSGI application; else None.
         request: the `aiohttp.web.Request`, where it is attached to an aiohttp application; else None.
     """
 
-    __slots__ = ("address", "auth", "headers", "issued", "query", "request", "scope", "secure", "url")
+    __slots__ = (
+        "address",
+        "auth",
+        "environ",
+        "headers",
+        "issued",
+        "query",
+        "request",
+        "scope",
+        "secure",
+        "url",
+    )
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.headers = Headers(request.get("headers") or [])
@@ -71,6 +83,7 @@ class Handshake:
         self.issued: float = float(request.get("issued") or 0.0)
         self.auth: Any = request.get("auth")
         self.scope: Any = request.get("scope")
+        self.environ: Any = None
         self.request: Any = None
         if isinstance(self.scope, Context):
             context, self.scope = self.scope, None

@@ -13,7 +13,7 @@ from siox.types import OutboxPolicy
 
 if TYPE_CHECKING:
     from siox._siox import OutboxState
-    from siox.socket import Socket
+    from siox._socket import BaseSocket
 
 LOW_WATER = 64 * 1024
 """Bytes below which a waiting emit resumes, by default."""
@@ -26,22 +26,12 @@ check_policy = check_choice(*get_args(OutboxPolicy))
 NO_ANSWER = "an event that a newer one may replace asks for no acknowledgement"
 
 
-class Outbox:
-    """What waits to be sent to one client, and what happens when the client does not read.
-
-    It is the connection's: sockets of one client in several namespaces share it. Numbers are bytes unless
-    another unit is named; see `docs/slow-readers.md`.
-
-    ```python
-    @io.on("connection")
-    def connection(socket):
-        socket.outbox.set(policy="drop_oldest", limit=1_000_000)
-    ```
-    """
+class BaseOutbox:
+    """What outboxes of asyncio and blocking ones share."""
 
     __slots__ = ("_socket",)
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: BaseSocket[Any, Any]) -> None:
         self._socket = socket
 
     def __repr__(self) -> str:
@@ -74,13 +64,6 @@ class Outbox:
     def conflated(self) -> int:
         """Events sent by `latest` that a newer one of their key has replaced so far, count."""
         return self._state["conflated"]
-
-    def drain(self) -> Awaitable[None]:
-        """Wait, where it is at `high_water`, until it is below `low_water`, or the client has left."""
-        state = self._state
-        if not state["slow"] and state["bytes"] < state["high_water"]:
-            return DONE
-        return Until(functools.partial(self._socket._engine.when_drained, self._socket._key))
 
     # -- the marks
 
@@ -164,6 +147,29 @@ class Outbox:
             "limit": config.outbox_limit,
             "policy": config.outbox_policy,
         }
+
+
+class Outbox(BaseOutbox):
+    """What waits to be sent to one client, and what happens when the client does not read.
+
+    It is the connection's: sockets of one client in several namespaces share it. Numbers are bytes unless
+    another unit is named; see `docs/slow-readers.md`.
+
+    ```python
+    @io.on("connection")
+    def connection(socket):
+        socket.outbox.set(policy="drop_oldest", limit=1_000_000)
+    ```
+    """
+
+    __slots__ = ()
+
+    def drain(self) -> Awaitable[None]:
+        """Wait, where it is at `high_water`, until it is below `low_water`, or the client has left."""
+        state = self._state
+        if not state["slow"] and state["bytes"] < state["high_water"]:
+            return DONE
+        return Until(functools.partial(self._socket._engine.when_drained, self._socket._key))
 
 
 def in_order(given: Mapping[str, Any], others: Mapping[str, int]) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from siox.config import Cors
     from siox.handshake import Handshake
     from siox.socket import Socket
+    from siox.sync.socket import Socket as SyncSocket
 
 Handler: TypeAlias = Callable[..., Any]
 """A function or coroutine function that hears an event."""
@@ -25,6 +26,11 @@ Middleware: TypeAlias = "Callable[[Socket], Awaitable[None] | None]"
 """Returns to admit the socket, raises `RefusedError` to refuse it."""
 
 MiddlewareT = TypeVar("MiddlewareT", bound="Middleware")
+
+SyncMiddleware: TypeAlias = "Callable[[SyncSocket], None]"
+"""The same for a blocking server."""
+
+SyncMiddlewareT = TypeVar("SyncMiddlewareT", bound="SyncMiddleware")
 
 EventMiddleware: TypeAlias = Callable[[str, list[Any]], Awaitable[None] | None]
 """Runs before each event of a socket with its name and arguments; raises `EventError` to drop it."""
@@ -97,6 +103,12 @@ class ServerOptions(TypedDict, total=False):
     io_threads: int
     close_timeout: float
     default: Callable[[Any], Any] | None
+
+
+class SyncServerOptions(ServerOptions, total=False):
+    """The keyword arguments of `siox.sync.Server`; `siox.config.SyncServerConfig` documents each."""
+
+    max_threads: int
 
 
 class ClientOptions(TypedDict, total=False):

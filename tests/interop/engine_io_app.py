@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import siox
-from siox.server import EngineEvents
+from siox._server import EngineEvents
 
 if TYPE_CHECKING:
     from siox._siox import EngineOptions

@@ -40,6 +40,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "python-socketio": (sys.executable, str(HERE / "apps" / "contract_python_socketio.py")),
     "siox": (sys.executable, str(HERE / "apps" / "contract_siox.py")),
 }
+WAYS = ("listen", "gthread", "gevent", "werkzeug", "pywsgi")
+"""Ways to `siox.sync.Server`: its own listener, gunicorn's workers, and other WSGI servers."""
+WSGI: dict[str, tuple[str, ...]] = {
+    way: (sys.executable, str(HERE / "apps" / "contract_wsgi.py"), way) for way in WAYS
+}
 START_PATIENCE = 20.0
 """Seconds until a server must listen, on a machine that does much else."""
 
@@ -48,7 +53,7 @@ class Process:
     """One server.
 
     Attributes:
-        kind: a key of `COMMANDS`.
+        kind: a key of `COMMANDS` or `WSGI`.
         options: what it is started with: transports, upgrade, ping_interval, ping_timeout (seconds),
             max_http_buffer_size, path, parser ("msgpack"), recovery, cookie, uds, and tls: files
             key, cert, and ca where the client must show a certificate.
@@ -84,7 +89,7 @@ class Process:
         # Coverage would slow it down, and it is not what is tested.
         env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         self._process = subprocess.Popen(
-            [*COMMANDS[self.kind], options],
+            [*(COMMANDS | WSGI)[self.kind], options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,4 +1,5 @@
-"""siox's client, the page "Emitting events" line by line: at Node's, python-socketio's and siox's own server.
+"""siox's client, the page "Emitting events" line by line: at Node's, python-socketio's and siox's
+servers, the blocking one inside each WSGI server too.
 
 Source: socket.io documentation v4, "Emitting events".
 """
@@ -13,11 +14,22 @@ import numpy as np
 import pytest
 from clients import Guest, numbers
 from peers import eventually
+from servers import COMMANDS, WAYS
 
 import siox
 
 Enter = Callable[..., Awaitable[Guest]]
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=pytest.mark.node if kind == "node" else ()) for kind in COMMANDS]
+    + list(WAYS)
+)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Whose server it is, or which way to it."""
+    return str(request.param)
+
 
 PLAIN = [
     None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from siox.server import Server
+    from siox._server import BaseServer
 
 
 class Answer(NamedTuple):
@@ -40,7 +40,10 @@ class Request:
 
     @asynccontextmanager
     async def answered(
-        self, server: Server, body: bytes, left: Callable[[], Awaitable[object]] | None = None
+        self,
+        server: BaseServer[Any, Any, Any, Any],
+        body: bytes,
+        left: Callable[[], Awaitable[object]] | None = None,
     ) -> AsyncIterator[Answer | None]:
         """Have the engine answer; on the server's loop. Leaving says that the answer is written.
 
@@ -71,7 +74,9 @@ class Request:
             engine.close_link(link)
 
 
-async def _wait(server: Server, link: int, left: Callable[[], Awaitable[object]] | None) -> list[Any]:
+async def _wait(
+    server: BaseServer[Any, Any, Any, Any], link: int, left: Callable[[], Awaitable[object]] | None
+) -> list[Any]:
     """Wait for the answer of a poll, or for the peer to leave."""
     ready = asyncio.Event()
     server._links[link] = ready.set

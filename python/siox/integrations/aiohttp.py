@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from siox.exceptions import UsageError
 from siox.handshake import Context
 from siox.integrations._exchange import Request
+from siox.integrations._routing import Route
 from siox.integrations._sockets import DeclinedError, Stop, Take, check_plain, hand_over, say_once
 from siox.integrations.asgi import CONTEXT, ASGIApp, Message, Scope
 
@@ -63,6 +64,7 @@ class _Attached:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._asgi = ASGIApp(server)
+        self._route = Route(server.config.path)
         self._over = False
 
     async def life(self, _: web.Application) -> AsyncIterator[None]:
@@ -81,24 +83,24 @@ class _Attached:
         """Serve one request below the path."""
         if self._over:
             raise web.HTTPServiceUnavailable(text="The server is shutting down.\n")
-        target = self._server.config.path + request.match_info.get("tail", "")
+        # What the application is below some prefix, or on some domain, is aiohttp's business.
+        path = self._server.config.path + request.match_info.get("tail", "")
         if _is_handshake(request):
-            return await self._websocket(request, target)
-        return await self._answer(request, target)
+            return await self._websocket(request, path)
+        return await self._answer(request, path)
 
-    async def _websocket(self, request: web.Request, target: str) -> web.StreamResponse:
-        websocket = _WebSocket(request, target, self._server.config.max_http_buffer_size)
+    async def _websocket(self, request: web.Request, path: str) -> web.StreamResponse:
+        websocket = _WebSocket(request, path, self._server.config.max_http_buffer_size)
         with _watched(request, websocket.leave):
             await self._asgi(websocket.scope, websocket.receive, websocket.send)
         # Responses of old versions are false.
         return web.Response(status=LEFT) if websocket.response is None else websocket.response
 
-    async def _answer(self, request: web.Request, target: str) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         self._server._attach(asyncio.get_running_loop())
-        query = request.rel_url.raw_query_string
         asked = Request(
             method=request.method,
-            target=f"{target}?{query}" if query else target,
+            target=self._route.target((path,), request.rel_url.raw_query_string) or path,
             headers=list(request.raw_headers),
             secure=request.secure,
             address=request.remote or "",
@@ -128,10 +130,10 @@ async def _body(content: StreamReader, limit: int) -> bytes:
 class _WebSocket:
     """A websocket as ASGI has it, whose socket may be had."""
 
-    def __init__(self, request: web.Request, target: str, limit: int) -> None:
+    def __init__(self, request: web.Request, path: str, limit: int) -> None:
         self.scope: Scope = {
             "type": "websocket",
-            "path": target,
+            "path": path,
             "query_string": request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
             "headers": list(request.raw_headers),
             "scheme": request.scheme,

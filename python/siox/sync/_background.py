@@ -1,4 +1,4 @@
-"""The event loop on which the blocking clients of a process live, and how other threads wait for it."""
+"""The event loop on which the blocking clients and servers of a process live, and how threads wait for it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
+from siox import _threads
 from siox._awaitables import DONE
+from siox._strand import calling, current, making_room
 from siox.exceptions import UsageError
 
 EXIT_TIME = 1.0
-"""Seconds that the end of the program gives the clients that are still connected to say goodbye."""
+"""Seconds that the end of the program gives clients and servers that are still there to say goodbye."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,29 +31,29 @@ class Background:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self.leave: Callable[[], Awaitable[Any]] | None = None
+        self._join: Callable[[float], object] | None = None
+        self._ident: int | None = None
+        self._ended = False
 
     @property
     def here(self) -> bool:
         """Whether this is its thread."""
-        return self._thread is threading.current_thread()
+        return self._ident == threading.get_ident()
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop, which runs."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._loop,), name="siox", daemon=True
-                )
-                self._thread.start()
+                loop = self._loop = _threads.new_event_loop()
+                self._join = _threads.start(functools.partial(self._run, loop), "siox")
             return self._loop
 
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_forever()
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ident = threading.get_ident()
+        try:
+            loop.run_forever()
+        finally:
+            self._ended = True
 
     def wait_for(self, awaitable: Awaitable[T], timeout: float | None = None) -> T:
         """Wait, in this thread, until something on the loop has its result.
@@ -64,9 +66,12 @@ class Background:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise UsageError("this thread serves all clients and cannot wait for one of them")
+        token = calling.set(current())  # the task begins with this thread's context
         future = asyncio.run_coroutine_threadsafe(_result_of(awaitable), self.loop())
+        calling.reset(token)
         try:
-            return future.result(timeout)
+            with making_room():
+                return future.result(timeout)
         except BaseException:
             # Ctrl-C, for one: who does not wait any more wants nothing any more.
             future.cancel()
@@ -82,14 +87,13 @@ class Background:
 
     def end(self) -> None:
         """The program ends: say goodbye, within a second, and stop."""
-        loop, thread, leave = self._loop, self._thread, self.leave
-        if loop is None or thread is None or not thread.is_alive():
+        loop, join = self._loop, self._join
+        if loop is None or join is None or self._ended:
             return
-        if leave is not None:
-            with contextlib.suppress(Exception):  # it has had its time
-                self.wait_for(leave(), EXIT_TIME)
+        with contextlib.suppress(Exception):  # it has had its time
+            self.wait_for(_leave(), EXIT_TIME)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(EXIT_TIME)
+        join(EXIT_TIME)
 
 
 def blocking(
@@ -114,10 +118,26 @@ def blocking(
     return twin
 
 
+def at_once(method: Callable[Concatenate[Any, P], Awaitable[object]]) -> Callable[Concatenate[Any, P], None]:
+    """Return the twin of a method that acts when it is called: the same call, with nothing to wait for."""
+
+    @functools.wraps(method)
+    def twin(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        method(self, *args, **kwargs)
+
+    return twin
+
+
 async def _result_of(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
+async def _leave() -> None:
+    await asyncio.gather(*(leave() for leave in leaving), return_exceptions=True)
+
+
+leaving: list[Callable[[], Awaitable[Any]]] = []
+"""What is awaited at the end of the program."""
 background = Background()
 """The one of this process."""
 _of_parents: list[Background] = []
@@ -128,9 +148,7 @@ def _forked() -> None:
     """This process is a fork: the thread has stayed with the parent."""
     global background
     _of_parents.append(background)
-    leave = background.leave
     background = Background()
-    background.leave = leave
 
 
 def _end() -> None:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from siox import client as asynchronous
 from siox._client_checks import check_wait
 from siox._client_socket import BaseClientSocket
-from siox._hearing import Waiting
 from siox._manager import LEAVE_TIMEOUT, socket_of
 from siox._sending import Operator, Sending, Speaking, Way
 from siox._strand import Strand
 from siox.sync import _background
 from siox.sync._background import blocking
+from siox.sync._waiting import BlockingWaiting
+from siox.sync._waiting import EventStream as EventStream
 from siox.sync.manager import Manager
 from siox.types import ClientOptions
 
-if TYPE_CHECKING:
-    from siox._streams import EventStream as AsyncEventStream
 
-
-class ClientSocket(BaseClientSocket, Speaking["ClientSocketOperator"]):
+class ClientSocket(BaseClientSocket, BlockingWaiting, Speaking["ClientSocketOperator"]):
     """What `siox.ClientSocket` is to asyncio, which see; what is awaited there waits here.
 
     Its handlers run one after the other, on a thread of their own. `emit` waits too, while much of what was
@@ -44,22 +42,8 @@ class ClientSocket(BaseClientSocket, Speaking["ClientSocketOperator"]):
     emit = blocking(Sending.emit)
     send = blocking(Sending.send)
     emit_with_ack = blocking(Sending.emit_with_ack)
-    wait_for = blocking(Waiting.wait_for)
     wait = blocking(asynchronous.ClientSocket.wait, heard=None)
     disconnect = blocking(asynchronous.ClientSocket.disconnect, heard=LEAVE_TIMEOUT)
-
-    def events(self) -> EventStream:
-        """Return the events from now on: `for name, values in socket.events()`.
-
-        It ends when the socket is disconnected for good. What is not taken yet counts as handlers that
-        run, so a slow loop slows the peer down.
-
-        Raises:
-            DisconnectedError: it is disconnected already.
-            ConnectError: it could not be connected.
-        """
-        waiting: Any = self
-        return EventStream(_background.background.call(lambda: Waiting.events(waiting)))
 
     def _with(self, *, volatile: bool = False, timeout: float | None = None) -> ClientSocketOperator:
         return ClientSocketOperator(self, volatile=volatile, timeout=timeout)
@@ -96,33 +80,6 @@ class ClientSocketOperator(Way[ClientSocket, "ClientSocketOperator"]):
     emit_with_ack = blocking(Operator.emit_with_ack)
 
 
-class EventStream:
-    """The events of a socket: an iterator of `(name, values)`."""
-
-    __slots__ = ("_stream",)
-
-    def __init__(self, stream: AsyncEventStream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> EventStream:
-        """Return it."""
-        return self
-
-    def __next__(self) -> tuple[str, tuple[Any, ...]]:
-        """Wait for the next event."""
-        event = self._stream._take_now()
-        if event is not None:
-            return event
-        try:
-            return _background.background.wait_for(self._stream.__anext__())
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Stop listening. Leaving the loop and dropping the iterator does so too."""
-        self._stream.close()
-
-
 def connect(
     url: str,
     *,
@@ -144,12 +101,19 @@ def connect(
         UsageError: the URL is none, an unknown option, or a value that makes no sense.
         ConnectError: there was no connection in time; it is not tried again.
     """
-    seconds = check_wait(wait)
-    socket: ClientSocket = socket_of(Manager, url, options, alone=force_new or not multiplex)
-    if seconds is not None:
-        try:
-            _background.background.wait_for(socket._until_connected(seconds))
-        except BaseException:
-            socket._manager._disconnect(socket)
-            raise
+    seconds, alone = check_wait(wait), force_new or not multiplex
+    if seconds is None:
+        return socket_of(Manager, url, options, alone=alone)
+    return _background.background.wait_for(_connected(url, options, seconds, alone=alone))
+
+
+async def _connected(url: str, options: ClientOptions, seconds: float, *, alone: bool) -> ClientSocket:
+    # On the loop from the beginning: events that follow the connection at once wait for their listeners
+    # only where it is known by then that somebody waits for it.
+    socket: ClientSocket = socket_of(Manager, url, options, alone=alone)
+    try:
+        await socket._until_connected(seconds)
+    except BaseException:
+        socket._manager._disconnect(socket)
+        raise
     return socket

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from siox import manager as asynchronous
-from siox._listeners import Listener
 from siox._manager import LEAVE_TIMEOUT, BaseManager, living
 from siox._strand import Strand
 from siox.sync import _background
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from siox._target import Target
     from siox.config import ClientConfig
     from siox.sync.client import ClientSocket
-    from siox.types import Handler
 
 
 class Manager(BaseManager["ClientSocket"]):
@@ -29,10 +27,15 @@ class Manager(BaseManager["ClientSocket"]):
 
     __slots__ = ("_strand",)
 
+    _apart = True
+
     def _set_up(self, target: Target, query: Mapping[str, str], config: ClientConfig) -> None:
-        super()._set_up(target, query, config)
         self._strand = Strand()
-        _background.background.call(self._begin)
+        super()._set_up(target, query, config)
+        if _background.background.here:
+            self._begin()
+        else:
+            _background.background.call(self._begin)
 
     def _begin(self) -> None:
         # A loop that runs in the caller's thread is not the one to live on.
@@ -44,8 +47,8 @@ class Manager(BaseManager["ClientSocket"]):
 
         return ClientSocket(self, namespace, **options)
 
-    def _new_listener(self, handler: Handler, *, once: bool) -> Listener:
-        return Listener(handler, 0, once=once, strand=self._strand)
+    def _strand_of(self) -> Strand:
+        return self._strand
 
     close = blocking(asynchronous.Manager.close, heard=LEAVE_TIMEOUT)
 
@@ -76,4 +79,4 @@ async def _leave() -> None:
     await asyncio.gather(*(manager._let_go() for manager in managers))
 
 
-_background.background.leave = _leave
+_background.leaving.append(_leave)

@@ -97,7 +97,7 @@ class Peer:
         Raises:
             DisconnectedError: the server does not know it any more.
         """
-        socket = self._client.arena.server.of(self.namespace).sockets.get(self.id)
+        socket: Socket | None = self._client.arena.server.of(self.namespace).sockets.get(self.id)
         if socket is None:
             raise DisconnectedError(f"the server has no socket {self.id!r} in {self.namespace}")
         return socket

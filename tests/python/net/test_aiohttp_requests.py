@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -151,7 +152,9 @@ async def test_the_client_s_files_are_served(tmp_path: Path) -> None:
         script = await client.ask("GET", "", path="/socket.io/socket.io.js")
         assert (script.status, script.body) == (200, b"io = 1")
         assert script.headers["content-type"] == "text/javascript; charset=utf-8"
-        assert (await client.ask("GET", "", path="/socket.io/other.js")).status in {400, 404}
+        for path in ("other.js", "%3F", "%C3%BC", "a b", "%0D%0A"):
+            status = (await client.ask("GET", "", path=f"/socket.io/{quote(path, safe='%')}")).status
+            assert status in {400, 404}, path
 
 
 def test_what_it_cannot_be_attached_to() -> None:

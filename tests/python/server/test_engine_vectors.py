@@ -14,7 +14,7 @@ import siox
 import vectors
 from raw import Connection
 from siox import testing
-from siox.server import EngineEvents
+from siox._server import EngineEvents
 
 if TYPE_CHECKING:
     from siox._siox import EngineOptions

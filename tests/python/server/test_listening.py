@@ -534,7 +534,7 @@ async def test_nothing_of_a_request_is_decoded_before_somebody_asks(
         decoded.append(siox.Handshake(request))
         return decoded[-1]
 
-    monkeypatch.setattr("siox.socket.Handshake", decode)
+    monkeypatch.setattr("siox._socket.Handshake", decode)
     left: list[siox.Socket] = []
     io.on("disconnect", left.append)
     peer = await siox_connect(io)

@@ -9,7 +9,10 @@ PUBLIC = """
     Namespace Outbox PacketDecodeError ParentNamespace ProtocolError RefusedError Server ServerConfig
     SioxError Socket SocketOperator UsageError connect event
 """
-PUBLIC_BLOCKING = "ClientSocket ClientSocketOperator EventStream Manager connect"
+PUBLIC_BLOCKING = """
+    BroadcastOperator ClientSocket ClientSocketOperator EventStream Handlers Manager Namespace Outbox
+    ParentNamespace Server Socket SocketOperator connect event
+"""
 
 
 def test_the_public_names_are_these() -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from siox import _strand
-from siox._strand import Strand
+from siox._strand import Pool, Strand
 
 
 def test_order_is_kept_and_threads_are_used_again() -> None:
@@ -54,8 +54,7 @@ def test_what_is_raised_is_the_futures_and_the_next_runs() -> None:
 
 def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_strand, "IDLE_TIME", 0.01)
-    monkeypatch.setattr(_strand, "_workers", _strand._Workers())
-    strand = Strand()
+    strand = Strand(Pool())
     thread = strand.submit(threading.current_thread).result(5)
     thread.join(5)
     assert not thread.is_alive()

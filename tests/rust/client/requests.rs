@@ -198,7 +198,7 @@ fn cookies_go_with_every_request_and_with_the_next_connection() {
     let handshake = world.text(websocket);
     assert!(handshake.contains(cookie) && handshake.contains("\r\nUpgrade: websocket\r\n"), "{handshake}");
     world.now += Duration::from_secs(11);
-    let memory = world.carrier.take_memory();
+    let memory = world.carrier.memory();
     assert!(!memory.websocket_worked);
     let now = world.now;
     let mut next = World::remembering(memory.clone(), |_| {});
@@ -210,7 +210,22 @@ fn cookies_go_with_every_request_and_with_the_next_connection() {
     let mut none = World::remembering(memory, |config| config.cookies = false);
     let get = none.open();
     none.receive(get, "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 1\r\n\r\n1");
-    assert!(!format!("{:?}", none.carrier.take_memory()).contains("\"a\""));
+    assert!(!format!("{:?}", none.carrier.memory()).contains("\"a\""));
+}
+
+#[test]
+fn a_goodbye_has_the_cookies_though_the_next_connection_knows_them_already() {
+    let (mut world, get) = World::polling();
+    let more = "HTTP/1.1 200 OK\r\nSet-Cookie: route=b1\r\nContent-Length: 1\r\n\r\n2";
+    world.receive(get, more);
+    let post = world.open();
+    world.text(post);
+    world.answer(post, "ok");
+    world.carrier.memory();
+    world.carrier.close(world.now);
+    world.collect();
+    let goodbye = world.text(post);
+    assert!(goodbye.starts_with("POST ") && goodbye.contains("\r\nCookie: route=b1\r\n"), "{goodbye}");
 }
 
 #[test]

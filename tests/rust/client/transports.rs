@@ -36,7 +36,7 @@ fn an_upgrade_leaves_polling_behind() {
     assert_eq!(world.live(), [websocket]);
     assert!(world.carrier.is_writable());
     assert!(world.seen.contains(&CarrierEvent::Upgraded));
-    assert!(world.carrier.take_memory().websocket_worked);
+    assert!(world.carrier.memory().websocket_worked);
 }
 
 #[test]
@@ -150,19 +150,19 @@ fn an_upgrade_is_remembered_when_that_is_asked_for() {
     let id = world.open();
     assert!(world.text(id).starts_with("GET /socket.io/?EIO=4&transport=websocket HTTP"));
     world.fail(id, "refused");
-    assert!(!world.carrier.take_memory().websocket_worked);
+    assert!(!world.carrier.memory().websocket_worked);
 
     let mut world = World::remembering(worked, |_| {});
     let id = world.open();
     assert!(world.text(id).contains("transport=polling"));
 
     let (mut world, id) = World::websocket();
-    assert!(world.carrier.take_memory().websocket_worked);
+    assert!(world.carrier.memory().websocket_worked);
     world.finish(id);
-    assert!(world.carrier.take_memory().websocket_worked, "closed, but not by a fault");
+    assert!(world.carrier.memory().websocket_worked, "closed, but not by a fault");
     let (mut world, id) = World::websocket();
     world.fail(id, "reset");
-    assert!(!world.carrier.take_memory().websocket_worked);
+    assert!(!world.carrier.memory().websocket_worked);
 }
 
 #[test]

@@ -134,10 +134,9 @@ impl<T: Copy + Eq> Carrier<T> {
         self.let_go_of_all();
     }
 
-    /// What the next connection is to know of this one.
-    pub fn take_memory(&mut self) -> Memory {
-        let memory = std::mem::take(&mut self.memory);
-        Memory { websocket_worked: self.websocket_worked(), ..memory }
+    /// What the next connection is to know of this one, whose goodbye needs it still.
+    pub fn memory(&self) -> Memory {
+        Memory { websocket_worked: self.websocket_worked(), ..self.memory.clone() }
     }
 
     // The polls.

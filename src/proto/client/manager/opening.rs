@@ -90,7 +90,7 @@ impl Manager {
     /// The connection is over, whoever ended it; its goodbye may still be on its way.
     fn retire(&mut self, now: Instant) {
         let Some(mut line) = self.line.take() else { return };
-        self.memory = line.carrier.take_memory();
+        self.memory = line.carrier.memory();
         line.carrier.close(now);
         while line.carrier.poll_event().is_some() {}
         self.retired.push(line);
@@ -113,8 +113,8 @@ impl Manager {
 
     /// The connection could not be made.
     pub(super) fn handle_failure(&mut self, details: Details) {
-        if let Some(mut line) = self.line.take() {
-            self.memory = line.carrier.take_memory();
+        if let Some(line) = self.line.take() {
+            self.memory = line.carrier.memory();
             self.retired.push(line);
         }
         self.state = ManagerState::Closed;
