@@ -21,13 +21,13 @@ from siox._awaitables import Done
 from siox._listeners import Event, Listener, Own, Taken
 from siox._running import Running, end_of
 from siox._signature import name_of, shape_of
+from siox._strand import Strand, aside
 from siox._tasks import StartTask, task_starter
 from siox.exceptions import EventError, UsageError
 
 if TYPE_CHECKING:
     from siox._hearing import Core, Hearing
     from siox._locking import Lock
-    from siox._strand import Strand
 
 log = logging.getLogger("siox")
 
@@ -421,7 +421,7 @@ class Dispatcher:
                 self._post(self._strand_for(socket), call, function, fitting)
                 return None
             if listener.thread:
-                result = self._in_thread(None, function, fitting)
+                result = self._in_thread(Strand(aside), function, fitting)
             elif shape.is_async:
                 result = self.start(function(*fitting))
             else:
@@ -499,12 +499,10 @@ class Dispatcher:
         return [] if strand is None else [end_of(strand)]
 
     def _in_thread(
-        self, strand: Strand | None, function: Callable[..., Any], values: tuple[Any, ...]
+        self, strand: Strand, function: Callable[..., Any], values: tuple[Any, ...]
     ) -> asyncio.Future[Any]:
         run = functools.partial(copy_context().run, function, *values)
-        if strand is not None:
-            run = functools.partial(_contained, run, function)
-        future = self.loop.run_in_executor(strand, run)
+        future = self.loop.run_in_executor(strand, functools.partial(_contained, run, function))
         self.work.hold(future, name_of(function))
         return future
 
@@ -541,7 +539,7 @@ class Dispatcher:
         except Exception as error:
             self.failed(call, error)
         except BaseException as error:
-            log.error("%s ends its thread no more than that", name_of(call.function), exc_info=error)
+            log.error("%s ends its thread, no more than that", name_of(call.function), exc_info=error)
 
     def _settle(self, call: Call, result: Any) -> asyncio.Future[Any] | None:
         """Answer with a result, or watch what will have one; return the latter."""

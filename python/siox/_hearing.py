@@ -109,7 +109,7 @@ class Hearing:
         Args:
             event: its name.
             handler: takes the event's values. Values too many are dropped.
-            thread: run it, a plain function, in a thread of the loop's pool.
+            thread: run it, a plain function, in a thread of a pool.
             ordered: the next event of this socket starts only when it has ended.
 
         Raises:

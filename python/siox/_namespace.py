@@ -89,7 +89,7 @@ class BaseNamespace(Aiming[OperatorT], Generic[OperatorT, SocketT]):
         Args:
             event: the event's name; without one, that of the function.
             handler: takes the socket and the event's values. Values too many are dropped.
-            thread: run it, a plain function, in a thread of the loop's pool.
+            thread: run it, a plain function, in a thread of a pool.
             ordered: the next event of the same socket starts only when it has ended.
 
         Raises:
@@ -313,7 +313,7 @@ def event(event: Any, /, *, thread: bool = False, ordered: bool = False) -> Any:
     Args:
         event: the event's name (`connection`, `disconnecting`, `disconnect` and `error` too); without
             one, that of the method.
-        thread: run it, a plain method, in a thread of the loop's pool.
+        thread: run it, a plain method, in a thread of a pool.
         ordered: the next event of the same socket starts only when it has ended.
     """
 

@@ -264,10 +264,27 @@ _of_parents: list[_siox.Engine] = []
 """Never dropped: another thread of the parent may have been at work in them when the process was forked."""
 
 
+_forking: list[_siox.Engine] = []
+"""Those that wait for a fork to be made."""
+
+
+def _fork_begins() -> None:
+    for server in list(_running):
+        if server._engine_made is not None:
+            _forking.append(server._engine_made)
+            server._engine_made.fork_begins()
+
+
+def _fork_ended() -> None:
+    while _forking:
+        _forking.pop().fork_ended()
+
+
 def _forked() -> None:
+    _forking.clear()
     for server in list(_running):
         server._forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_fork_begins, after_in_parent=_fork_ended, after_in_child=_forked)

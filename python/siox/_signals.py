@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+log = logging.getLogger("siox")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,14 +40,21 @@ class StopSignals:
             self._before = before
         return self
 
-    def heed(self, stop: Callable[[str], object]) -> None:
-        """Have the running loop call a function with the name of the first signal that comes."""
-        self._loop, self._stop = asyncio.get_running_loop(), stop
+    def heed(self, stop: Callable[[str], object], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Have a function called with the name of the first signal that comes.
+
+        Args:
+            stop: the function.
+            loop: calls it, and runs in this thread; without one it is called in the middle of what the
+                main thread does, and may raise.
+        """
+        self._loop, self._stop = loop, stop
         _heeding.append(self)
         for number in self._before:
-            # The loop is woken by a signal; what it does then is nothing, as it may be held by a handler.
-            with contextlib.suppress(NotImplementedError):
-                self._loop.add_signal_handler(number, _nothing)
+            if loop is not None:
+                # A signal wakes the loop; what that does by itself is nothing, as a handler may hold it.
+                with contextlib.suppress(NotImplementedError):
+                    loop.add_signal_handler(number, _nothing)
             signal.signal(number, self._came)
 
     def __exit__(self, *error: object) -> None:
@@ -61,17 +71,26 @@ class StopSignals:
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         loop, stop = self._loop, self._stop
-        if self._told or loop is None or stop is None or loop.is_closed():
+        name = signal.Signals(number).name
+        if self._told or stop is None or (loop is not None and loop.is_closed()):
             _end_process(number)
             return
         self._told = True
-        loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+        if loop is None:
+            stop(name)
+        else:
+            loop.call_soon_threadsafe(stop, name)
 
     def forked(self) -> None:
         """This process is a fork: its signals are not the parent's, whose loop would be woken by them."""
         with contextlib.suppress(ValueError):  # forked by another thread than the main one
             signal.set_wakeup_fd(-1)
             self._give_back()
+
+
+def say_closing(name: str, seconds: float) -> None:
+    """Log that a signal of this name closes the server."""
+    log.info("%s: closing, within %g s; another signal ends the process at once", name, seconds)
 
 
 def _nothing() -> None:

@@ -174,6 +174,10 @@ class Engine:
         """Let go of the loop; what has happened until now is told first."""
     def handlers_lost(self) -> None:
         """Count no handler as under way: the loop that they ran on was closed."""
+    def fork_begins(self) -> None:
+        """Let threads of the core come to a point where the process may be forked; see `fork_ended`."""
+    def fork_ended(self) -> None:
+        """Let them go on, in the parent."""
     def abandon(self) -> None:
         """Have nothing of it used in this process any more, which is a fork of its own."""
     def advance(self, seconds: float) -> None:

@@ -276,6 +276,9 @@ def current() -> Strand | None:
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 _shared = Pool()
 """Of strands that have no other."""
+aside = Pool(min(32, (os.cpu_count() or 1) + 4))
+"""Of an event loop's handlers that run in threads: as many as asyncio's own pool has, but threads that do
+not keep the program from ending."""
 
 
 def _forked() -> None:

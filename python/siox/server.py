@@ -14,7 +14,7 @@ from siox._checks import check_timeout
 from siox._closing import Closing
 from siox._listening import Listener, open_tcp, open_unix
 from siox._server import BaseServer
-from siox._signals import StopSignals
+from siox._signals import StopSignals, say_closing
 from siox.broadcast import BroadcastOperator
 from siox.config import ServerConfig
 from siox.exceptions import UsageError
@@ -199,11 +199,10 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         assert task is not None
 
         def stop(name: str) -> None:
-            limit = self.config.close_timeout
-            log.info("%s: closing, within %g s; another signal ends the process at once", name, limit)
+            say_closing(name, self.config.close_timeout)
             task.cancel()
 
-        signals.heed(stop)
+        signals.heed(stop, asyncio.get_running_loop())
         try:
             listener = await self.listen(**address)
             if on_listening is not None:

@@ -192,8 +192,24 @@ impl Core {
         }
     }
 
+    /// A fork is about to be made: until it is, no thread begins to work in a reactor. Its copy of what one was in
+    /// the middle of would be nobody's to use.
+    pub fn hold(&self) {
+        for seat in &self.seats {
+            seat.wanted.fetch_add(1, Ordering::AcqRel);
+            drop(seat.reactor.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// It was made.
+    pub fn release(&self) {
+        for seat in &self.seats {
+            seat.wanted.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     /// In a fork: closes this process's descriptors of the parent's connections and listeners, but for those of
-    /// a reactor that a thread of the parent was at work in.
+    /// a reactor that a thread of the parent was at work in all the same.
     pub fn disown(&self) {
         for seat in &self.seats {
             match seat.reactor.try_lock() {

@@ -74,6 +74,20 @@ impl Engine {
         Self::schedule(slf)
     }
 
+    /// A fork is about to be made by this thread.
+    fn fork_begins(&self) {
+        if !self.abandoned.load(Ordering::Relaxed) {
+            self.core.hold();
+        }
+    }
+
+    /// After a fork, in the parent.
+    fn fork_ended(&self) {
+        if !self.abandoned.load(Ordering::Relaxed) {
+            self.core.release();
+        }
+    }
+
     /// After a fork, in the child: neither this object nor the sockets behind it are the child's to use.
     fn abandon(&self) {
         if !self.abandoned.swap(true, Ordering::Relaxed) {

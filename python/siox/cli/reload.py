@@ -17,13 +17,18 @@ ENVIRONMENT = "SIOX_RELOADED"
 """Set for the process that serves."""
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the files, where `watchfiles` is not installed."""
-STOP_TIMEOUT = 8.0
-"""Seconds that the process has to end by itself."""
+RELOAD_TIMEOUT = 2.0
+"""Seconds that handlers have to end when the program starts again; a second signal then ends it at once."""
+KILL_TIMEOUT = 5.0
+"""Seconds after that second signal."""
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "target"}
 
 
 def serve_and_reload(folder: Path) -> int:
-    """Serve in a child process until Ctrl-C or SIGTERM; return the exit status."""
+    """Serve in a child process until Ctrl-C or SIGTERM; return the exit status, which is the child's.
+
+    A second signal ends the child at once.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the child would be left behind
     child = _start()
     try:
@@ -33,9 +38,13 @@ def serve_and_reload(folder: Path) -> int:
             child = _start()
     except KeyboardInterrupt:
         pass
-    finally:
-        _stop(child)
-    return 0
+    try:
+        child.terminate()
+        child.wait()
+    except KeyboardInterrupt:
+        _end(child)
+    # Ended by a signal: as a shell counts it.
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
 def changes(folder: Path) -> Iterator[str]:
@@ -79,9 +88,19 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Have the child close, in a moment."""
     child.terminate()
     try:
-        child.wait(STOP_TIMEOUT)
+        child.wait(RELOAD_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Send the signal that ends the child at once, unless something holds even that up."""
+    child.terminate()
+    try:
+        child.wait(KILL_TIMEOUT)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

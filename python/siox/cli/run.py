@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -32,6 +33,9 @@ def run(application: str, host: str, port: int, reload: bool, app_dir: str) -> N
     """Serve the siox.Server that MODULE:NAME names, such as `app:io`."""
     if reload and ENVIRONMENT not in os.environ:
         sys.exit(serve_and_reload(Path(app_dir)))
+    if reload:
+        # A terminal's Ctrl-C goes to both processes; the first one tells this one what to do.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     load(application, Path(app_dir)).run(host=host, port=port)
 

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from siox import server as asynchronous
 from siox._listeners import check_plain
 from siox._listening import Listener
 from siox._server import BaseServer, servers
+from siox._signals import StopSignals, say_closing
 from siox._signature import shape_of
 from siox._strand import Pool, Strand
 from siox.config import SyncServerConfig
@@ -90,7 +89,7 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         path: str | os.PathLike[str] | None = None,
         on_listening: Callable[[Listener], object] | None = None,
     ) -> None:
-        """Serve until Ctrl-C or SIGTERM.
+        """Serve until Ctrl-C or SIGTERM, then `close`; a second signal ends the process at once.
 
         Args:
             port: see `listen`.
@@ -104,7 +103,13 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         """
         if asyncio._get_running_loop() is not None:
             raise UsageError("io.run() waits, and an event loop runs here: `siox.Server` is for asyncio")
-        with contextlib.suppress(KeyboardInterrupt), _interrupted_by_sigterm():
+
+        def stop(name: str) -> NoReturn:
+            say_closing(name, self.config.close_timeout)
+            raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt), StopSignals() as signals:
+            signals.heed(stop)
             try:
                 listener = self.listen(port=port, host=host, path=path)
                 if on_listening is not None:
@@ -143,27 +148,6 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
     def _strand_of_nobody(self) -> Strand:
         # One for each function: nobody waits for another's.
         return self._new_strand()
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM."""
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM do what Ctrl-C does; give the signal back after."""
-    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
 async def _leave() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket as sockets
 import subprocess
 import sys
@@ -136,12 +137,13 @@ async def command(*arguments: str, **environment: str) -> AsyncIterator[Command]
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},
     )
+    running = Command(process)
     try:
-        yield Command(process)
+        yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        await process.communicate()
+        running.seen += (await process.communicate())[1].decode()
 
 
 async def greeting(url: str) -> str:
@@ -201,3 +203,58 @@ async def test_reload_serves_what_was_changed(tmp_path: Path, watcher: str) -> N
             assert response.status == 200
     with pytest.raises(aiohttp.ClientError):
         await greeting(url)
+
+
+STUCK = (
+    APP
+    + """
+import asyncio
+
+@io.event
+async def stuck(socket):
+    await asyncio.sleep(600)
+io.event("echo", lambda socket, value: value)
+"""
+)
+
+
+async def test_reload_ends_handlers_in_time_and_clients_come_back(tmp_path: Path) -> None:
+    app_dir = tmp_path / "app"
+    app_dir.mkdir()
+    (app_dir / "app.py").write_text(STUCK)
+    with sockets.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ("run", "app:io", "--port", str(port), "--reload", "--app-dir", str(app_dir))
+    async with command(*arguments) as running:
+        await running.url()
+        polling = siox.connect(f"http://127.0.0.1:{port}", transports=["polling"], reconnection_delay=0.1)
+        websocket = siox.connect(f"http://127.0.0.1:{port}", transports=["websocket"], reconnection_delay=0.1)
+        async with polling, websocket:
+            for client in (polling, websocket):
+                assert await client.emit_with_ack("echo", 1) == 1
+            first = websocket.id
+            websocket.emit("stuck")
+            (app_dir / "app.py").write_text(f"{STUCK}\n# changed\n")
+            assert "SIGTERM: closing" in await running.line(lambda line: "closing" in line)
+            await running.url()
+            for client in (polling, websocket):
+                assert await client.timeout(10).emit_with_ack("echo", 2) == 2
+            assert websocket.id != first
+        running.process.terminate()
+        assert await asyncio.wait_for(running.process.wait(), 10) == 0
+    assert "Traceback" not in running.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_second_signal_ends_run_with_reload_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "app.py").write_text(STUCK.replace("Server()", "Server(close_timeout=600)"))
+    arguments = ("run", "app:io", "--port", "0", "--reload", "--app-dir", str(tmp_path))
+    async with command(*arguments) as running, siox.connect(await running.url(), wait=5) as client:
+        client.emit("stuck")
+        await client.emit_with_ack("echo", 1)
+        running.process.send_signal(number)
+        await running.line(lambda line: "closing, within 600 s" in line)
+        running.process.send_signal(number)
+        assert await asyncio.wait_for(running.process.wait(), 10) == 128 + signal.SIGTERM
+    assert "Traceback" not in running.seen
