@@ -533,3 +533,19 @@ def test_it_lives_in_the_background_whichever_thread_asks_first() -> None:
         thread.join()
     assert sum(answer == "200 OK" for answer in answers) == 5
     io.close()
+
+
+async def test_a_post_that_waits_for_handlers_ends_with_the_server() -> None:
+    go_on = threading.Event()
+    options: dict[str, Any] = {"max_running_handlers": 1, "max_queued_bytes": 1}
+    async with echoing(**options) as io, serve(hidden(io.wsgi())) as served:
+        io.event("wait", lambda socket: go_on.wait(5))
+        query = await served.poll()
+        assert (await served.ask("POST", query, body=b'42["wait"]\x1e42["wait"]\x1e42["wait"]')).body == b"ok"
+        posting = await served.open()
+        posting.request("POST", query, body=b'42["wait"]')
+        await eventually(lambda: len(served.at_work) == 1)
+        await asyncio.to_thread(io.close, timeout=0.2)
+        assert (await posting.response()).status == 200
+        await eventually(lambda: not served.at_work)
+        go_on.set()
