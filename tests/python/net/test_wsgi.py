@@ -116,6 +116,22 @@ async def fetched(io: siox.sync.Server) -> list[Any]:
     return await asyncio.to_thread(io.fetch_sockets)
 
 
+async def test_what_is_taken_is_served_on_threads_of_the_core_where_there_are_some() -> None:
+    async with echoing(io_threads=2) as io, serve(io.wsgi()) as served:
+        clients = [await served.join() for _ in range(4)]
+        queries = [await served.poll() for _ in range(4)]
+        polls = [await served.open() for _ in queries]
+        for polling, query in zip(polls, queries, strict=True):
+            polling.request("GET", query)
+        await eventually(lambda: adopted(io) == 12 and not served.at_work)
+        io.emit("hello")
+        for client in clients:
+            assert await client.text() == '42["hello"]'
+            await check_echo(client)
+        for polling in polls:
+            assert (await polling.response()).body == b'42["hello"]'
+
+
 async def test_who_leaves_during_a_poll_is_gone_at_once(kind: str) -> None:
     async with echoing() as io, serve(io.wsgi(), kind) as served:
         reasons: list[str] = []
