@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benches.run.figures import rounded
-from benches.run.peers import PEER_OF, PYTHON_SOCKETIO
+from benches.run.peers import PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 from benches.run.places import ROOT
 from benches.run.results import Results
 from benches.run.rows import HANDLER_COSTS, ROW_OF
@@ -20,6 +20,11 @@ LINES = (
     ("idle", "memory of an idle connection, bytes"),
     ("connect", "connections/s"),
     ("polling", "echo over long polling: requests/s"),
+)
+CLIENT_LINES = (
+    ("client-receive", "events received a second"),
+    ("client-emit", "emitted"),
+    ("client-echo", "answers awaited"),
 )
 COLUMNS = (("siox",), ("socketioxide",), ("node",), PYTHON_SOCKETIO)
 HEADINGS = ("siox", "socketioxide (Rust)", "Node socket.io", "python-socketio, its best server")
@@ -62,9 +67,23 @@ def block(results: Results, path: Path) -> str:
             "",
             f"![CPU time of the server per delivery]({picture})",
             "",
-            *([plainly(results), ""] if plainly(results) else []),
+            *(line for text in (of_clients(results), plainly(results)) if text for line in (text, "")),
         ]
     )
+
+
+def of_clients(results: Results) -> str:
+    """Say what a client does, beside python-socketio's at the same server."""
+    parts: list[str] = []
+    for row, unit in CLIENT_LINES:
+        if row not in results.rows():
+            continue
+        found = results.figure(row, SIOX_CLIENT)
+        ratio = results.ratio(row, SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT)
+        if found and ratio:
+            times = f"{rounded(ratio.median)} times" + ("" if parts else " what python-socketio's does")
+            parts.append(f"{rounded(found.median)} {unit} ({times})")
+    return f"A client, in one process, does this: {', '.join(parts)}." if parts else ""
 
 
 def plainly(results: Results) -> str:

@@ -40,18 +40,17 @@ class StopSignals:
             self._before = before
         return self
 
-    def heed(self, stop: Callable[[str], object], loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Have a function called with the name of the first signal that comes.
+    def heed(self, stop: Callable[[str], object], loop: asyncio.AbstractEventLoop) -> None:
+        """Have a loop call a function with the name of the first signal that comes.
 
         Args:
             stop: the function.
-            loop: calls it, and runs in this thread; without one it is called in the middle of what the
-                main thread does, and may raise.
+            loop: runs here, or in another thread while this one waits.
         """
         self._loop, self._stop = loop, stop
         _heeding.append(self)
         for number in self._before:
-            if loop is not None:
+            if loop is asyncio._get_running_loop():
                 # A signal wakes the loop; what that does by itself is nothing, as a handler may hold it.
                 with contextlib.suppress(NotImplementedError):
                     loop.add_signal_handler(number, _nothing)
@@ -72,14 +71,11 @@ class StopSignals:
     def _came(self, number: int, frame: FrameType | None) -> None:
         loop, stop = self._loop, self._stop
         name = signal.Signals(number).name
-        if self._told or stop is None or (loop is not None and loop.is_closed()):
+        if self._told or loop is None or stop is None or loop.is_closed():
             _end_process(number)
             return
         self._told = True
-        if loop is None:
-            stop(name)
-        else:
-            loop.call_soon_threadsafe(stop, name)
+        loop.call_soon_threadsafe(stop, name)
 
     def forked(self) -> None:
         """This process is a fork: its signals are not the parent's, whose loop would be woken by them."""

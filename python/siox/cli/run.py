@@ -15,6 +15,7 @@ import click
 from siox.cli.reload import ENVIRONMENT, serve_and_reload
 from siox.exceptions import UsageError
 from siox.server import DEFAULT_HOST, DEFAULT_PORT, Server
+from siox.sync import Server as SyncServer
 
 
 @click.command()
@@ -30,7 +31,7 @@ from siox.server import DEFAULT_HOST, DEFAULT_PORT, Server
     help="Directory that MODULE is looked up in.",
 )
 def run(application: str, host: str, port: int, reload: bool, app_dir: str) -> None:
-    """Serve the siox.Server that MODULE:NAME names, such as `app:io`."""
+    """Serve the siox.Server, or siox.sync.Server, that MODULE:NAME names, such as `app:io`."""
     if reload and ENVIRONMENT not in os.environ:
         sys.exit(serve_and_reload(Path(app_dir)))
     if reload:
@@ -40,7 +41,7 @@ def run(application: str, host: str, port: int, reload: bool, app_dir: str) -> N
     load(application, Path(app_dir)).run(host=host, port=port)
 
 
-def load(application: str, app_dir: Path) -> Server:
+def load(application: str, app_dir: Path) -> Server | SyncServer:
     """Import a module and return the server in it.
 
     Raises:
@@ -69,8 +70,8 @@ def load(application: str, app_dir: Path) -> Server:
     return _find(module_name, vars(module), name)
 
 
-def _find(module_name: str, names: dict[str, object], name: str) -> Server:
-    servers = [each for each, value in names.items() if isinstance(value, Server)]
+def _find(module_name: str, names: dict[str, object], name: str) -> Server | SyncServer:
+    servers = [each for each, value in names.items() if isinstance(value, (Server, SyncServer))]
     hint = f"; there is {', '.join(servers)}" if servers else "; it has no siox.Server at all"
     if not name:
         if len(servers) != 1:
@@ -79,7 +80,7 @@ def _find(module_name: str, names: dict[str, object], name: str) -> Server:
     found: object = names.get(name)
     if name not in names:
         raise click.ClickException(f"module {module_name!r} has no {name!r}{hint}")
-    if not isinstance(found, Server):
+    if not isinstance(found, (Server, SyncServer)):
         raise click.ClickException(f"{module_name}:{name} is a {type(found).__name__}, no siox.Server{hint}")
     return found
 

@@ -110,7 +110,8 @@ def blocking(
     def twin(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         result: Any = method(self, *args, **kwargs)
         try:
-            return None if result is DONE else background.wait_for(result)  # type: ignore[return-value]
+            # None: the method ends in another that has waited already.
+            return None if result is DONE or result is None else background.wait_for(result)  # type: ignore[return-value]
         finally:
             if heard is not False and not isinstance(sys.exception(), KeyboardInterrupt):
                 self._strand.wait(heard)

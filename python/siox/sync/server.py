@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from siox import server as asynchronous
 from siox._listeners import check_plain
@@ -103,18 +103,19 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
         """
         if asyncio._get_running_loop() is not None:
             raise UsageError("io.run() waits, and an event loop runs here: `siox.Server` is for asyncio")
+        stopped: Future[None] = Future()
 
-        def stop(name: str) -> NoReturn:
+        def stop(name: str) -> None:
             say_closing(name, self.config.close_timeout)
-            raise KeyboardInterrupt
+            stopped.set_result(None)
 
         with contextlib.suppress(KeyboardInterrupt), StopSignals() as signals:
-            signals.heed(stop)
+            signals.heed(stop, _background.background.loop())
             try:
                 listener = self.listen(port=port, host=host, path=path)
                 if on_listening is not None:
                     on_listening(listener)
-                threading.Event().wait()
+                stopped.result()
             except OSError as error:
                 log.error("%s", error.strerror)
                 raise SystemExit(1) from None
@@ -134,8 +135,9 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
-        self.close()
+        """Close it; what ends the program leaves it a second for that."""
+        ends = kind is not None and not issubclass(kind, Exception)
+        self.close(timeout=_background.EXIT_TIME if ends else None)
 
     # -- for its sockets
 

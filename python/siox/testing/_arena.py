@@ -134,6 +134,8 @@ async def joined(server: Server) -> AsyncIterator[Arena]:
 
 
 def _start(server: Server) -> None:
+    if server._apart:
+        raise UsageError("siox.testing is for siox.Server: a blocking one is tested over `io.listen(port=0)`")
     dispatcher = server._dispatcher_made
     attached = None if dispatcher is None else dispatcher.attached_to
     if attached is not None and not attached.is_closed():

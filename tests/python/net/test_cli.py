@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import siox
+import siox.sync
 from siox.cli import main
 from siox.cli.reload import snapshot
 from siox.cli.run import load
@@ -48,6 +49,11 @@ def test_a_server_is_found_by_module_and_name(app_dir: Path) -> None:
     found = load("app:io", app_dir)
     assert isinstance(found, siox.Server)
     assert load("app", app_dir) is found  # the only one
+
+
+def test_a_blocking_server_is_one_too(app_dir: Path) -> None:
+    (app_dir / "app.py").write_text("import siox.sync\nio = siox.sync.Server()\n")
+    assert isinstance(load("app", app_dir), siox.sync.Server)
 
 
 def test_a_server_may_live_in_a_package(app_dir: Path) -> None:

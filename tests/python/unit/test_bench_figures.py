@@ -7,8 +7,8 @@ import pytest
 
 from benches.run import rows, session
 from benches.run.figures import figure, pick, ratio, rounded
-from benches.run.peers import PEER_OF
-from benches.run.readme import BEGIN, END, plainly, renew
+from benches.run.peers import PEER_OF, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.readme import BEGIN, END, of_clients, plainly, renew
 from benches.run.results import Results, Sample
 from benches.run.rows import CPU, P99, ROW_OF, ROWS
 from benches.run.table import row_table, target_table
@@ -199,6 +199,21 @@ def test_tables_say_how_much_better_and_how_much_worse() -> None:
     assert "missed" in [str(cell) for cell in target_table(judge(results)).columns[3].cells]
 
 
+def test_the_readme_says_what_a_client_does() -> None:
+    pairs = {"client-receive": (2000.0, 100.0), "client-emit": (3000.0, 100.0)}
+    results = results_of(
+        {
+            (row, client): [value]
+            for row, values in pairs.items()
+            for client, value in zip((SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT), values, strict=True)
+        }
+    )
+    assert of_clients(results) == (
+        "A client, in one process, does this: 2,000 events received a second (20.0 times what "
+        "python-socketio's does), 3,000 emitted (30.0 times)."
+    )
+
+
 def test_the_readme_gets_the_table_and_where_siox_buys_nothing(tmp_path: Path) -> None:
     work = {(f"work-{cost:g}", "siox"): [1000 / (cost + 0.01)] for cost in rows.HANDLER_COSTS}
     others = {(f"work-{cost:g}", "aiohttp"): [1000 / (cost + 0.1)] for cost in rows.HANDLER_COSTS}
@@ -217,6 +232,7 @@ def test_the_readme_gets_the_table_and_where_siox_buys_nothing(tmp_path: Path) -
     assert "benches/results/full-delivery.svg" in text
     assert "10.0 times as many requests as python-socketio with 0 ms" in plainly(results)
     assert "1.01 times with 10 ms" in plainly(results)
+    assert of_clients(results) == ""
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="once each"):
         renew(results, here, readme)
