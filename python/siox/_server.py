@@ -18,6 +18,7 @@ from siox._locking import Lock, lock_for
 from siox._namespace import BaseNamespace, BaseParentNamespace, SocketT
 from siox.config import ServerConfig
 from siox.exceptions import UsageError
+from siox.integrations._outlets import Lot, Outlets
 
 if TYPE_CHECKING:
     from siox._closing import Closing
@@ -40,6 +41,7 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         "_links",
         "_lock",
         "_namespaces",
+        "_outlets",
         "_parents",
         "_stopping",
         "_virtual_clock",
@@ -60,6 +62,7 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         self._namespaces: dict[str, Any] = {"/": self}
         self._parents: list[ParentT] = []
         self._links: dict[int, Callable[[], None]] = {}
+        self._outlets: Outlets
         self._engine_made: _siox.Engine | None = None
         self._dispatcher_made: Dispatcher | None = None
         self._admission = Admission(self)
@@ -165,6 +168,8 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         engine = _siox.Engine(options, events)
         dispatcher = self._make_dispatcher(engine)
         events.hand_to(dispatcher)
+        self._outlets = Outlets(engine, dispatcher)
+        events.write = self._outlets.write
         self._engine_made, self._dispatcher_made = engine, dispatcher
         _running.add(self)
         if options["trace"]:
@@ -234,7 +239,9 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
 class EngineEvents(CoreEvents):
     """What the engine calls, on the thread of the loop it is attached to."""
 
-    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "marked")
+    __slots__ = ("_server", "admit", "allow_request", "connect", "disconnect", "marked", "write")
+
+    write: Callable[[list[Lot]], None]
 
     def __init__(self, server: BaseServer[Any, Any, Any, Any]) -> None:
         self._server = server
@@ -245,7 +252,7 @@ class EngineEvents(CoreEvents):
         self.marked = server._admission.marked
 
     def ready(self, link: int) -> None:
-        """A link of the bytes driver has something to send."""
+        """A link of the bytes driver has something to send, or is to be fed again."""
         wake = self._server._links.get(link)
         if wake is not None:
             wake()

@@ -131,7 +131,9 @@ class Events(CoreEvents, Protocol):
     def allow_request(self, request_id: int, request: dict[str, Any], /) -> None:
         """A handshake came; `Engine.allow` answers it."""
     def ready(self, link: int, /) -> None:
-        """`Engine.take` has something."""
+        """`Engine.take` has something, or the link is to be fed again."""
+    def write(self, lots: list[tuple[int, list[Any]]], /) -> None:
+        """What gathered links have to say, as `Engine.take_all` gives it, once a turn."""
 
 @type_check_only
 class RawEvents(Events, Protocol):
@@ -364,8 +366,12 @@ class Engine:
         secure: bool,
         address: str,
         scope: Any = None,
+        gathered: bool = False,
     ) -> int:
-        """Bytes driver: a WebSocket that asks to be opened. Returns its link."""
+        """Bytes driver: a WebSocket that asks to be opened. Returns its link.
+
+        With `gathered` what it has to say comes by `Events.write` and `take_all`, not by `ready` and `take`.
+        """
     def feed(self, link: int, message: str | bytes) -> None:
         """Bytes driver: a message came."""
     def is_paused(self, link: int) -> bool:
@@ -378,6 +384,11 @@ class Engine:
 
         ("response", status, headers, body) of a request; ("accept",) or ("deny", status, headers, body),
         then str and bytes, then ("close", code, reason) of a WebSocket.
+        """
+    def take_all(self, links: list[int]) -> list[tuple[int, list[Any]]]:
+        """Bytes driver: the same of many, each with its link; those that have nothing are left out.
+
+        What is the same for several, a broadcast, may be one and the same list.
         """
     def close_link(self, link: int) -> None:
         """Bytes driver: the peer is gone."""

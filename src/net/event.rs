@@ -124,7 +124,7 @@ pub enum Event {
         /// Which.
         request: RequestKey,
     },
-    /// A link of the bytes driver has something to take.
+    /// A link of the bytes driver has something to take, or is to be fed again.
     Ready {
         /// Which.
         link: LinkKey,
@@ -157,6 +157,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// The bytes that their spans mean.
     pub arena: Vec<u8>,
+    /// Links that have something to take, whose carrier takes that of many at once.
+    pub ready: Vec<LinkKey>,
 }
 
 impl Batch {

@@ -99,7 +99,7 @@ mod tests {
 
     fn batch(events: usize) -> Batch {
         let line = || Event::Log { level: super::super::event::Level::Debug, message: String::new() };
-        Batch { events: (0..events).map(|_| line()).collect(), arena: Vec::new() }
+        Batch { events: (0..events).map(|_| line()).collect(), ..Batch::default() }
     }
 
     #[test]

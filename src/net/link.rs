@@ -70,6 +70,8 @@ pub struct Link {
     pub ended: bool,
     /// What the carrier knows of the request; ours to keep, not to read.
     pub context: Option<Context>,
+    /// See [`Opening::gathered`].
+    pub gathered: bool,
 }
 
 /// Something of the carrier's that stays with a session as long as the session lives.
@@ -90,6 +92,7 @@ impl Link {
             notified: false,
             ended: false,
             context: None,
+            gathered: false,
         }
     }
 
@@ -127,6 +130,8 @@ pub struct Opening {
     pub address: String,
     /// What the carrier knows of it.
     pub context: Option<Context>,
+    /// That it has something to take is told with that of others, and is no event of its own.
+    pub gathered: bool,
 }
 
 impl Reactor {
@@ -134,7 +139,7 @@ impl Reactor {
     pub fn open_link(&mut self, opening: Opening, now: Instant) -> LinkKey {
         self.now = now;
         let mut link = Link::new(opening.kind, opening.address, opening.secure);
-        link.context = opening.context;
+        (link.context, link.gathered) = (opening.context, opening.gathered);
         let key = self.links.insert(link);
         let wire = Wire::Link(key);
         self.set_origin(wire, &opening.head);
@@ -240,7 +245,11 @@ impl Reactor {
         let some = !link.outgoing.is_empty() || waits == Some(true);
         if some && !link.notified && !link.writing {
             link.notified = true;
-            self.batch.events.push(Event::Ready { link: key });
+            if link.gathered {
+                self.batch.ready.push(key);
+            } else {
+                self.batch.events.push(Event::Ready { link: key });
+            }
         }
     }
 }

@@ -253,7 +253,7 @@ impl Reactor {
 
     /// Whether there are events to take or outboxes to flush at once.
     pub fn has_work(&self) -> bool {
-        !self.batch.events.is_empty() || !self.dirty.is_empty()
+        !(self.batch.events.is_empty() && self.batch.ready.is_empty() && self.dirty.is_empty())
     }
 
     /// Whether nothing is connected any more.

@@ -54,8 +54,8 @@ impl Engine {
         this.call_due(py)?;
         loop {
             let batch = this.state().pending.pop_front();
-            let Some(Batch { events, arena }) = batch else { break };
-            let arena = Batch { events: Vec::new(), arena };
+            let Some(Batch { events, arena, .. }) = batch else { break };
+            let arena = Batch { arena, ..Batch::default() };
             let mut rest = Rest { engine: this, events: events.into_iter(), arena };
             for event in rest.events.by_ref() {
                 let done = Self::dispatch(slf, event, &rest.arena);
@@ -63,6 +63,8 @@ impl Engine {
             }
             this.call_due(py)?;
         }
+        let written = Self::write_ready(slf);
+        this.contain(py, written)?;
         Self::resume_queued(slf)
     }
 

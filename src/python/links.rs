@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::half::Looped;
 use crate::net::command::Command;
+use crate::net::keys::LinkKey;
 use crate::net::link::{Context, LinkKind, Opening, Outgoing};
 use crate::net::slots::Key;
 use crate::proto::http::{Head, Response};
@@ -13,6 +14,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
+/// A link and what it has to say.
+type Lot<'py> = (u64, Bound<'py, PyList>);
 pub(super) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request as the application sees it.
@@ -62,6 +65,27 @@ fn outgoing<'py>(py: Python<'py>, outgoing: &Outgoing) -> PyResult<Bound<'py, Py
     }
 }
 
+fn items<'py>(py: Python<'py>, taken: &[Outgoing]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for item in taken {
+        list.append(outgoing(py, item)?)?;
+    }
+    Ok(list)
+}
+
+/// Whether both are the same messages, in the same memory.
+fn are_shared(some: &[Outgoing], others: &[Outgoing]) -> bool {
+    let equal = |one: &Bytes, other: &Bytes| one.as_ptr() == other.as_ptr() && one.len() == other.len();
+    some.len() == others.len()
+        && some.iter().zip(others).all(|pair| match pair {
+            (Outgoing::Message(Part::Text(one)), Outgoing::Message(Part::Text(other)))
+            | (Outgoing::Message(Part::Binary(one)), Outgoing::Message(Part::Binary(other))) => {
+                equal(one, other)
+            }
+            _ => false,
+        })
+}
+
 pub(super) fn head(method: &str, target: &str, headers: &Headers) -> PyResult<Head> {
     let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     Head::build(method, target, headers).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -84,11 +108,14 @@ impl Engine {
     ) -> PyResult<u64> {
         let head = head(method, target, &headers)?;
         let (body, context) = (Bytes::from(body), slf.get().keep_scope(scope));
-        Self::open(slf, Opening { kind: LinkKind::Request, head, body, secure, address, context })
+        Self::open(
+            slf,
+            Opening { kind: LinkKind::Request, head, body, secure, address, context, gathered: false },
+        )
     }
 
     /// A websocket asks to be accepted.
-    #[pyo3(signature = (target, headers, *, secure, address, scope = None))]
+    #[pyo3(signature = (target, headers, *, secure, address, scope = None, gathered = false))]
     fn open_websocket(
         slf: &Bound<'_, Self>,
         target: &str,
@@ -96,10 +123,11 @@ impl Engine {
         secure: bool,
         address: String,
         scope: Option<Py<PyAny>>,
+        gathered: bool,
     ) -> PyResult<u64> {
         let head = head("GET", target, &headers)?;
         let (kind, body, context) = (LinkKind::WebSocket, Bytes::new(), slf.get().keep_scope(scope));
-        Self::open(slf, Opening { kind, head, body, secure, address, context })
+        Self::open(slf, Opening { kind, head, body, secure, address, context, gathered })
     }
 
     /// A message came on a websocket.
@@ -125,16 +153,16 @@ impl Engine {
         let now = this.now();
         let taken = this.core()?.reactor(now).take_link(Key::from_bits(link), now);
         this.drop_scopes();
-        let list = PyList::empty(py);
-        for item in &taken {
-            list.append(outgoing(py, item)?)?;
-        }
-        // The last thing that a link had to say may be what the end of the server waits for.
-        let waits = !this.state().idle.is_empty();
-        if waits || this.core.peek().has_work() {
-            Self::schedule(slf)?;
-        }
-        Ok(list)
+        Self::settle_taken(slf)?;
+        items(py, &taken)
+    }
+
+    /// The same for several links: those that have something, each with what it is.
+    fn take_all<'py>(slf: &Bound<'py, Self>, links: Vec<u64>) -> PyResult<Vec<Lot<'py>>> {
+        let links: Vec<LinkKey> = links.into_iter().map(Key::from_bits).collect();
+        let lots = Self::take_lots(slf, &links)?;
+        Self::settle_taken(slf)?;
+        Ok(lots)
     }
 
     /// The peer of a link is gone.
@@ -162,6 +190,48 @@ impl Engine {
 }
 
 impl Engine {
+    /// Has Python write what the links of the turn have to say.
+    pub(super) fn write_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (this, py) = (slf.get(), slf.py());
+        let ready = std::mem::take(&mut this.state().ready);
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let lots = Self::take_lots(slf, &ready)?;
+        this.events.call_method1(py, intern!(py, "write"), (lots,)).map(drop)
+    }
+
+    fn take_lots<'py>(slf: &Bound<'py, Self>, links: &[LinkKey]) -> PyResult<Vec<Lot<'py>>> {
+        let (this, py) = (slf.get(), slf.py());
+        let now = this.now();
+        let mut reactor = this.core()?.reactor(now);
+        let taken: Vec<_> = links.iter().map(|&link| (link, reactor.take_link(link, now))).collect();
+        drop(reactor);
+        this.drop_scopes();
+        let mut lots: Vec<Lot<'py>> = Vec::new();
+        let mut before: &[Outgoing] = &[];
+        for (link, taken) in taken.iter().filter(|(_, taken)| !taken.is_empty()) {
+            // A broadcast is the same to all.
+            let list = match lots.last() {
+                Some((_, list)) if are_shared(taken, before) => list.clone(),
+                _ => items(py, taken)?,
+            };
+            before = taken;
+            lots.push((link.to_bits(), list));
+        }
+        Ok(lots)
+    }
+
+    /// The last thing that a link had to say may be what the end of the server waits for.
+    fn settle_taken(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        let waits = !this.state().idle.is_empty();
+        if waits || this.core.peek().has_work() {
+            Self::schedule(slf)?;
+        }
+        Ok(())
+    }
+
     fn open(slf: &Bound<'_, Self>, opening: Opening) -> PyResult<u64> {
         let this = slf.get();
         let now = this.now();

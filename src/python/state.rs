@@ -8,7 +8,7 @@ use super::scopes::Scopes;
 use crate::net::adopting::AdoptedName;
 use crate::net::core::Turn;
 use crate::net::event::{Batch, Event};
-use crate::net::keys::SocketKey;
+use crate::net::keys::{LinkKey, SocketKey};
 use crate::net::session::HandshakeInfo;
 use crate::proto::socket::ack::Outcome;
 use pyo3::PyTraverseError;
@@ -83,6 +83,8 @@ pub(super) struct State {
     pub(super) driver: Option<Driver>,
     /// Events that are not dispatched yet.
     pub(super) pending: VecDeque<Batch>,
+    /// Links that have something to take, to be told together.
+    pub(super) ready: Vec<LinkKey>,
     pub(super) due: VecDeque<Due>,
     /// Sockets that have queued events and room to run a handler.
     pub(super) resumable: VecDeque<SocketKey>,
@@ -97,6 +99,7 @@ impl State {
     }
 
     pub(super) fn add_batch(&mut self, batch: Batch) {
+        self.ready.extend_from_slice(&batch.ready);
         if !batch.events.is_empty() {
             self.pending.push_back(batch);
         }
@@ -104,7 +107,8 @@ impl State {
 
     /// Whether there is something to call Python for.
     pub(super) fn has_work(&self) -> bool {
-        !(self.pending.is_empty() && self.due.is_empty() && self.resumable.is_empty())
+        let quiet = self.pending.is_empty() && self.due.is_empty() && self.resumable.is_empty();
+        !(quiet && self.ready.is_empty())
     }
 
     /// Who waits for this acknowledgement waits no longer.
@@ -184,7 +188,7 @@ impl Drop for Rest<'_> {
         if self.events.len() > 0 {
             let events = std::mem::take(&mut self.events).collect();
             let arena = std::mem::take(&mut self.arena.arena);
-            self.engine.state().pending.push_front(Batch { events, arena });
+            self.engine.state().pending.push_front(Batch { events, arena, ready: Vec::new() });
         }
     }
 }

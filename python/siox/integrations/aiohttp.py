@@ -93,6 +93,7 @@ class _Attached:
         websocket = _WebSocket(request, path, self._server.config.max_http_buffer_size)
         with _watched(request, websocket.leave):
             await self._asgi(websocket.scope, websocket.receive, websocket.send)
+            websocket.finish()
         # Responses of old versions are false.
         return web.Response(status=LEFT) if websocket.response is None else websocket.response
 
@@ -180,10 +181,13 @@ class _WebSocket:
         """The peer has closed the websocket, or is gone."""
         if self._deadline is None:
             await self._socket.close(code=self._socket.close_code or WSCloseCode.OK)
-            return
-        self._deadline.cancel()
-        if self._request.transport is not None:
-            self._request.transport.close()
+
+    def finish(self) -> None:
+        """Where siox has closed the websocket, aiohttp has nothing to say any more."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            if self._request.transport is not None:
+                self._request.transport.close()
 
     async def send(self, message: Message) -> None:
         """Do what ASGI's message says."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from siox.integrations._exchange import Request
 from siox.integrations._host import Host
 from siox.integrations._lifespan import Lifespan
+from siox.integrations._outlets import Outlet
 from siox.integrations._routing import Route
 
 if TYPE_CHECKING:
+    from siox._siox import Engine
     from siox.server import Server
 
 log = logging.getLogger("siox")
@@ -120,18 +122,16 @@ class _Request:
             pass
 
 
-class _WebSocket:
-    """One WebSocket: a reader, and a writer that exists only while there is something to write.
+class _WebSocket(Outlet):
+    """One WebSocket: its reader, which says goodbye as well. What comes before that is written by `Outlets`.
 
-    The reader says goodbye itself: there are servers (granian) where a close waits for `receive` to end.
+    There are servers (granian) where a close waits for `receive` to end.
     """
 
     def __init__(self, server: Server, receive: Receive, send: Send) -> None:
+        super().__init__(send)
         self._server = server
         self._receive = receive
-        self._send = send
-        self._link = 0
-        self._writer: asyncio.Task[None] | None = None
         self._deny_with_body = False
         self._asked = asyncio.Event()
         self._reader: asyncio.Task[Any] | None = None
@@ -139,26 +139,25 @@ class _WebSocket:
 
     async def serve(self, scope: Scope, target: str) -> None:
         await self._receive()  # websocket.connect
-        server = self._server
         self._deny_with_body = "websocket.http.response" in (scope.get("extensions") or {})
-        self._link = server._engine.open_websocket(target, scope["headers"], **_connection(scope))
-        server._links[self._link] = self._wake
-        self._wake()
+        engine, outlets, links = self._server._engine, self._server._outlets, self._server._links
+        link = engine.open_websocket(target, scope["headers"], **_connection(scope), gathered=True)
+        outlets.open(link, self)
+        links[link] = self._asked.set
         try:
-            if self._goodbye is None:
-                await self._read_until_goodbye()
+            await self._read_until_goodbye(engine, link)
         finally:
-            server._links.pop(self._link, None)
-            server._engine.close_link(self._link)
-            if self._writer is not None:
-                await asyncio.gather(self._writer, return_exceptions=True)
+            links.pop(link, None)
+            outlets.close(link)
+            engine.close_link(link)
+            await self.until_free()
         if self._goodbye is not None:
             await self._end(self._goodbye)
 
-    async def _read_until_goodbye(self) -> None:
+    async def _read_until_goodbye(self, engine: Engine, link: int) -> None:
         self._reader = asyncio.current_task()
         try:
-            await self._read()
+            await self._read(engine, link)
         except asyncio.CancelledError:
             # Ours, and nobody else's beside it?
             if self._goodbye is None or self._reader is None or self._reader.uncancel() > 0:
@@ -166,8 +165,8 @@ class _WebSocket:
         finally:
             self._reader = None
 
-    async def _read(self) -> None:
-        engine, link, receive = self._server._engine, self._link, self._receive
+    async def _read(self, engine: Engine, link: int) -> None:
+        receive = self._receive
         while True:
             while engine.is_paused(link):
                 self._asked.clear()
@@ -179,46 +178,24 @@ class _WebSocket:
             elif message["type"] == "websocket.disconnect":
                 return
 
-    def _wake(self) -> None:
-        self._asked.set()
-        if self._writer is None:
-            writer = self._server._dispatcher.start(self._write())
-            if not writer.done():
-                self._writer = writer
-
-    async def _write(self) -> None:
-        try:
-            while items := self._server._engine.take(self._link):
-                for item in items:
-                    await self._send_item(item)
-        except Exception as error:  # each server has its own for a peer that has left
-            log.debug("a websocket of the ASGI server cannot be written: %r", error)
-            self._server._engine.close_link(self._link)
-        finally:
-            self._writer = None
-
-    async def _send_item(self, item: Any) -> None:
-        if isinstance(item, str):
-            await self._send({"type": "websocket.send", "text": item})
-        elif isinstance(item, bytes):
-            await self._send({"type": "websocket.send", "bytes": item})
-        elif item[0] == "accept":
-            await self._send({"type": "websocket.accept"})
-        else:
-            self._goodbye = item
-            if self._reader is not None:
-                self._reader.cancel()
+    async def send_sign(self, sign: tuple[Any, ...]) -> None:
+        if sign[0] == "accept":
+            await self.send({"type": "websocket.accept"})
+            return
+        self._goodbye = sign
+        if self._reader is not None:
+            self._reader.cancel()
 
     async def _end(self, goodbye: tuple[Any, ...]) -> None:
         """Close or refuse the websocket, and give the peer time to agree: what it sends meanwhile is read."""
         if goodbye[0] == "deny" and self._deny_with_body:
             _, status, headers, body = goodbye
-            await _respond(self._send, "websocket.http.response", status, headers, body)
+            await _respond(self.send, "websocket.http.response", status, headers, body)
             return
         # A server that knows no other way to refuse answers 403 by itself.
         code, reason = goodbye[1:] if goodbye[0] == "close" else (1000, "")
         try:
-            await self._send({"type": "websocket.close", "code": code, "reason": reason or ""})
+            await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
             async with asyncio.timeout(LINGER):
                 while (await self._receive())["type"] != "websocket.disconnect":
                     pass

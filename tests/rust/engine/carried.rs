@@ -56,8 +56,15 @@ impl Server {
         let head =
             Head::build(method, &target, std::iter::once((&b"host"[..], &b"a.example"[..])).chain(pairs))
                 .unwrap();
-        let opening =
-            Opening { kind, head, body: body.into(), secure: false, address: String::new(), context: None };
+        let opening = Opening {
+            kind,
+            head,
+            body: body.into(),
+            secure: false,
+            address: String::new(),
+            context: None,
+            gathered: false,
+        };
         let link = self.reactor.open_link(opening, self.now);
         self.turn();
         link

@@ -183,7 +183,8 @@ fn by_link(server: &mut Server) -> String {
     let mut ask = |method: &str, target: &str, body: &'static str| {
         let head = Head::build(method, target, std::iter::once((&b"host"[..], &b"localhost"[..]))).unwrap();
         let (kind, address) = (LinkKind::Request, String::new());
-        let opening = Opening { kind, head, body: body.into(), secure: false, address, context: None };
+        let opening =
+            Opening { kind, head, body: body.into(), secure: false, address, context: None, gathered: false };
         let link = server.core.reactor(server.now).open_link(opening, server.now);
         server.settle();
         let taken = server.core.reactor(server.now).take_link(link, server.now);

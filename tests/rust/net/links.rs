@@ -20,11 +20,22 @@ fn open_with(
     headers: &[(&str, &str)],
     body: &str,
 ) -> LinkKey {
+    open_as(server, kind, (method, target), headers, body, false)
+}
+
+fn open_as(
+    server: &mut Server,
+    kind: LinkKind,
+    (method, target): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+    gathered: bool,
+) -> LinkKey {
     let host = [("host", "localhost")];
     let headers = host.iter().chain(headers).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let head = Head::build(method, target, headers).unwrap();
     let (body, address) = (Bytes::copy_from_slice(body.as_bytes()), "10.0.0.1".to_owned());
-    let opening = Opening { kind, head, body, secure: false, address, context: None };
+    let opening = Opening { kind, head, body, secure: false, address, context: None, gathered };
     let link = server.core.reactor(server.now).open_link(opening, server.now);
     server.settle();
     link
@@ -219,6 +230,31 @@ fn a_carrier_is_told_once_that_there_is_something_and_not_while_it_writes() {
     server.send(socket, "[4]");
     server.settle();
     assert_eq!(ready(&server), before + 2);
+}
+
+#[test]
+fn a_carrier_of_many_is_told_of_all_that_a_broadcast_goes_to_at_once() {
+    let mut server = Server::new();
+    let mut open = || {
+        let link = open_as(&mut server, LinkKind::WebSocket, ("GET", WEBSOCKET), &[], "", true);
+        take(&mut server, link);
+        feed(&mut server, link, "40");
+        assert!(texts(&mut server, link)[0].starts_with("40{"));
+        assert!(take(&mut server, link).is_empty());
+        (link, server.last_socket())
+    };
+    let (links, sockets): (Vec<_>, Vec<_>) = (0..100).map(|_| open()).unzip();
+    assert!(!server.seen.iter().any(|seen| matches!(seen, Seen::Ready(_))));
+    server.seen.clear();
+    for number in 0..2 {
+        let (sockets, packet) = (sockets.clone(), event(&format!("[{number}]")));
+        server.order(Command::Broadcast { sockets, packet, worth: Worth::EVENT });
+        server.settle();
+    }
+    assert_eq!(server.seen, [Seen::ReadyTogether(links.clone())], "in one slice, and once until it is taken");
+    for link in links {
+        assert_eq!(texts(&mut server, link), ["42[0]", "42[1]"]);
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(super) enum Seen {
     Marked(SocketKey, Mark),
     Allow(RequestKey),
     Ready(LinkKey),
+    ReadyTogether(Vec<LinkKey>),
     Ended(u32),
     Log(String),
     Trace(String),
@@ -174,6 +175,9 @@ impl Server {
                 _ => {}
             }
             self.seen.push(seen);
+        }
+        if !batch.ready.is_empty() {
+            self.seen.push(Seen::ReadyTogether(batch.ready));
         }
     }
 
