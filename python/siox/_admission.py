@@ -15,11 +15,12 @@ from siox.exceptions import RefusedError
 from siox.handshake import Handshake
 
 if TYPE_CHECKING:
-    from siox._namespace import BaseNamespace
+    from siox._namespace import BaseNamespace, BaseParentNamespace
     from siox._server import BaseServer
     from siox._socket import BaseSocket
 
 AnyNamespace: TypeAlias = "BaseNamespace[Any, Any]"
+AnyParent: TypeAlias = "BaseParentNamespace[Any, Any]"
 AnySocket: TypeAlias = "BaseSocket[Any, Any]"
 
 log = logging.getLogger("siox")
@@ -85,7 +86,7 @@ class Admission:
 
     async def _find_and_admit(self, socket: AnySocket, name: str, auth: Any) -> None:
         try:
-            namespace = await self._find(socket, name, auth)
+            parent = await self._find(socket, name, auth)
         except Exception:
             log.exception("cannot say whether namespace %r may be joined", name)
             self._refuse(socket, INTERNAL_ERROR, None)
@@ -93,13 +94,15 @@ class Admission:
         except asyncio.CancelledError:
             self._refuse(socket, INTERNAL_ERROR, None)
             raise
-        if namespace is None:
+        if parent is None:
             if socket._state is State.JOINING:
                 self._warn_of(name)
             self._refuse(socket, INVALID_NAMESPACE, None)
             return
         with self._server._lock:
             if socket._state is State.JOINING:
+                # Another client may have been quicker.
+                namespace = self._server._named(name, parent)
                 socket.namespace._count -= 1
                 socket.namespace = namespace
                 namespace._count += 1
@@ -111,7 +114,7 @@ class Admission:
             self._quiet_until = now + QUIET_TIME
             log.warning("namespace %r is refused: no io.of(…) pattern or function accepts it", name)
 
-    async def _find(self, socket: AnySocket, name: str, auth: Any) -> AnyNamespace | None:
+    async def _find(self, socket: AnySocket, name: str, auth: Any) -> AnyParent | None:
         server = self._server
         for parent in server._parents:
             accepts = parent._accepts
@@ -119,10 +122,9 @@ class Admission:
                 accepted = accepts.search(name) is not None
             else:
                 accepted = await server._dispatcher.ask(socket, accepts, name, auth)
-            if accepted and socket._state is State.JOINING:
-                # Another client may have been quicker.
-                found: AnyNamespace = server._named(name, parent)
-                return found
+            if accepted:
+                accepting: AnyParent = parent
+                return accepting
         return None
 
     def _admit(self, socket: AnySocket) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from contextvars import Context
@@ -65,13 +64,21 @@ class _EventLoop(asyncio.SelectorEventLoop):
 
     if TYPE_CHECKING:
         _selector: Any
-        _thread_id: int | None
 
         def _write_to_self(self) -> None: ...
 
     def __init__(self) -> None:
         super().__init__(GeventSelector())
+        self._greenlet: Any = None
         _loops.add(self)
+
+    def run_forever(self) -> None:
+        """See asyncio."""
+        self._greenlet = gevent.getcurrent()
+        try:
+            super().run_forever()
+        finally:
+            self._greenlet = None
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -99,7 +106,7 @@ class _EventLoop(asyncio.SelectorEventLoop):
         self._selector.close()
 
     def _is_elsewhere(self) -> bool:
-        return self._thread_id is not None and self._thread_id != threading.get_ident()
+        return self._greenlet is not None and self._greenlet is not gevent.getcurrent()
 
 
 new_event_loop = _EventLoop

@@ -226,6 +226,7 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         engine.abandon()
         _of_parents.append(engine)
         self._lock = lock_for(self._apart)
+        self._closed, self._closing, self._stopping = False, None, None
         self._engine_made = self._dispatcher_made = None
         self._links.clear()
         for namespace in self._namespaces.values():

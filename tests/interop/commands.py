@@ -64,6 +64,10 @@ class Command:
         _, err = await asyncio.wait_for(self._end(), PATIENCE)
         return self._process.returncode, err
 
+    async def output(self) -> tuple[str, str]:
+        """Wait for its end: what it printed, and what it logged."""
+        return await self._end()
+
     async def _end(self) -> tuple[str, str]:
         out, err = await self._process.communicate()
         return out.decode(), err.decode()

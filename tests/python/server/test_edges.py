@@ -157,7 +157,7 @@ async def test_a_listener_among_several_that_holds_the_loop_is_named(
     io: siox.Server, siox_connect: Connect, warned: Warned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time = iter(range(1000))
-    monkeypatch.setattr("siox._dispatch.monotonic", lambda: next(time) / 4)
+    monkeypatch.setattr("siox._calling.monotonic", lambda: next(time) / 4)
     io.event("slow", lambda socket: None)
     io.event("slow", lambda socket: None)
     peer = await siox_connect(io)

@@ -109,12 +109,18 @@ def test_a_program_ends_with_clients_connected_and_handlers_at_work() -> None:
 
 def test_ctrl_c_ends_a_wait_and_leaves_the_with() -> None:
     program = """
+    import threading, time
     import siox.sync
+    def tell(socket):
+        while socket._own is None:
+            time.sleep(0.005)
+        print("waiting", flush=True)
     with siox.sync.Server() as io:
         print(io.listen(port=0).url, flush=True)
         client = siox.sync.connect(io.listen(port=0).url, wait=5)
-        print("waiting", flush=True)
-        next(iter(io.sockets.values())).wait_for("never")
+        (socket,) = io.sockets.values()
+        threading.Thread(target=tell, args=(socket,)).start()
+        socket.wait_for("never")
     """
     with running(program) as program_:
         assert program_.line() == "waiting"

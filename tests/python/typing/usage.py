@@ -174,3 +174,52 @@ def blocking_client() -> None:
     with siox.sync.Manager("http://localhost:3000") as manager:
         assert_type(manager.socket("/chat"), siox.sync.ClientSocket)
         manager.close()
+
+
+blocking_io = siox.sync.Server(max_threads=10, ping_interval=5)
+
+
+@blocking_io.event("update item")
+def update_item_blocking(socket: siox.sync.Socket, item_id: str) -> dict[str, str]:
+    socket.to("watchers").except_(["a", "b"]).emit("updated", item_id)
+    socket.volatile.emit("position", 1, 2)
+    socket.emit("with a callback", 1, ack=print)
+    answer: str = socket.timeout(5).emit_with_ack("are you sure")
+    socket.join("room")
+    socket.outbox.drain()
+    assert_type(socket.namespace, siox.sync.Namespace)
+    assert_type(socket.namespace.server, siox.sync.Server)
+    assert_type(socket.latest("key"), siox.sync.SocketOperator)
+    assert_type(socket.broadcast, siox.sync.BroadcastOperator)
+    assert_type(blocking_io.in_("room").fetch_sockets(), list[siox.sync.Socket])
+    assert_type(blocking_io.sockets, dict[str, siox.sync.Socket])
+    for name, values in socket.events():
+        assert_type(name, str)
+        print(values)
+    return {"status": answer}
+
+
+@blocking_io.use
+def admit_blocking(socket: siox.sync.Socket) -> None:
+    if socket.handshake.auth is None:
+        raise siox.RefusedError("who are you?")
+
+
+class BlockingChat(siox.sync.Handlers):
+    @siox.sync.event("say")
+    def say(self, socket: siox.sync.Socket, text: str) -> str:
+        self.namespace.emit("said", text)
+        return self.namespace.name
+
+
+def blocking_server() -> None:
+    admit_blocking(next(iter(blocking_io.sockets.values())))
+    assert_type(blocking_io.of("/chat").register(BlockingChat), BlockingChat)
+    assert_type(blocking_io.of(re.compile("/room")), siox.sync.ParentNamespace)
+    with blocking_io as io:
+        assert_type(io, siox.sync.Server)
+        assert_type(io.listen(port=0).port, int)
+        answers: list[object] = io.timeout(5).emit_with_ack("who is there")
+        print(answers)
+        io.close(timeout=1)
+    blocking_io.run(port=3000, on_listening=lambda listener: print(listener.url))
