@@ -211,7 +211,6 @@ impl Reactor {
             Command::RawClose { session } => self.close_session(session, now),
             Command::Adopt(arrival) => self.adopt(*arrival, now),
             Command::TakeOver(adoption) => self.take_over(*adoption, now),
-            Command::CloseListeners => self.close_listeners(),
             Command::Shutdown => self.shutdown(now),
             Command::Abort => self.abort(now),
         }
