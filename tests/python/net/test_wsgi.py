@@ -111,6 +111,7 @@ async def test_a_poll_holds_no_thread_and_its_upgrade_none_either(kind: str) -> 
         await check_echo(client)
         (socket,) = await fetched(io)
         assert (socket.transport, io.stats()["upgrades"]) == ("websocket", 1)
+        assert socket.handshake.environ["QUERY_STRING"] == POLLING
         await eventually(lambda: not served.at_work)
 
 
