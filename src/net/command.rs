@@ -98,8 +98,6 @@ pub enum Command {
     Adopt(Box<Arrival>),
     /// Takes over a connection that another server accepted.
     TakeOver(Box<Adoption>),
-    /// Accepts no more connections.
-    CloseListeners,
     /// Tells everybody that the server goes, and closes each session when its outbox is empty.
     Shutdown,
     /// Ends everything now.
@@ -120,12 +118,9 @@ impl Command {
             | Self::Pause { socket, .. } => Some(socket.tag()),
             Self::Allow { request, .. } => Some(request.tag()),
             Self::RawSend { session, .. } | Self::RawClose { session } => Some(session.tag()),
-            Self::Broadcast { .. }
-            | Self::Adopt(_)
-            | Self::TakeOver(_)
-            | Self::CloseListeners
-            | Self::Shutdown
-            | Self::Abort => None,
+            Self::Broadcast { .. } | Self::Adopt(_) | Self::TakeOver(_) | Self::Shutdown | Self::Abort => {
+                None
+            }
         }
     }
 

@@ -381,10 +381,10 @@ mod tests {
     #[test]
     fn orders_of_other_threads_wait_for_the_driving_one_which_is_woken_once() {
         let core = core();
-        assert!(core.submit(Command::CloseListeners, Instant::now()));
+        assert!(core.submit(Command::Shutdown, Instant::now()));
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| assert!(!core.submit(Command::CloseListeners, Instant::now())));
+                scope.spawn(|| assert!(!core.submit(Command::Shutdown, Instant::now())));
             }
         });
         assert_eq!(core.shards.get(0).unwrap().inbox.len(), 4);

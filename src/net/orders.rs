@@ -23,7 +23,6 @@ impl Core {
                     self.order(owner, number, Command::Broadcast { sockets, packet, worth }, now);
                 }
             }
-            Command::CloseListeners => self.order_all(owner, || Command::CloseListeners, now),
             Command::Shutdown => self.order_all(owner, || Command::Shutdown, now),
             Command::Abort => self.order_all(owner, || Command::Abort, now),
             command => {

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from siox.integrations._exchange import Request
+from siox.integrations._host import Host
 from siox.integrations._lifespan import Lifespan
 from siox.integrations._outlets import Outlet
 from siox.integrations._routing import Route
@@ -43,6 +44,7 @@ class ASGIApp:
         self._server = server
         self._app = app
         self._route = Route(server.config.path)
+        self._host = Host(server)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -55,7 +57,8 @@ class ASGIApp:
             return
         self._server._attach(asyncio.get_running_loop())
         if scope["type"] == "http":
-            await _Request(self._server, receive, send).serve(scope, target)
+            with self._host:
+                await _Request(self._server, receive, send).serve(scope, target)
         elif scope["type"] == "websocket" and not _adopt(self._server, scope, target):
             await _WebSocket(self._server, receive, send).serve(scope, target)
 

@@ -400,3 +400,69 @@ run()
             await io.close()
         finally:
             os.kill(pid, signal.SIGKILL)
+
+
+# -- the blocking server
+
+
+BLOCKING = """
+import siox.sync
+logging.basicConfig(level="INFO")
+io = siox.sync.Server({options})
+io.event("echo", lambda socket, *values: values)
+@io.event
+def stuck(socket):
+    said("begun")
+    time.sleep(600)
+@io.event
+def work(socket):
+    said("begun")
+    time.sleep(0.2)
+    return "done"
+"""
+
+
+@BOTH
+async def test_a_blocking_server_lets_handlers_end(number: signal.Signals) -> None:
+    async with program(BLOCKING.replace("{options}", "") + "run()\nsaid('after')") as running:
+        client = await running.join()
+        await client.send("work", ack_id=7)
+        assert await running.line() == "begun"
+        running.process.send_signal(number)
+        assert await client.packet() == '437["done"]'
+        await client.gone()
+        assert await running.line() == "after"
+        status, errors = await running.end()
+        line = f"INFO:siox:{number.name}: closing, within 5 s; another signal ends the process at once"
+        assert (status, errors.splitlines()[1:]) == (0, [line])
+
+
+@BOTH
+async def test_a_second_signal_ends_a_blocking_server_at_once(number: signal.Signals) -> None:
+    async with program(BLOCKING.replace("{options}", "close_timeout=600") + "run()") as running:
+        client = await running.join()
+        await client.send("stuck")
+        assert await running.line() == "begun"
+        running.process.terminate()
+        assert running.process.stderr is not None
+        await running.process.stderr.readline()
+        assert b"closing" in await running.process.stderr.readline()
+        running.process.send_signal(number)
+        assert (await running.end())[0] == -number
+        await client.gone()
+
+
+@pytest.mark.parametrize("way", ["run", "listen"])
+async def test_a_blocking_handler_that_does_not_end_does_not_keep_the_program(way: str) -> None:
+    ways = {
+        "run": "run()",
+        "listen": "said(io.listen(port=0).port)\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "threading.Event().wait()",
+    }
+    async with program(BLOCKING.replace("{options}", "close_timeout=0.3") + ways[way]) as running:
+        client = await running.join()
+        await client.send("stuck")
+        assert await running.line() == "begun"
+        running.process.terminate()
+        await client.gone()
+        await running.ends_quietly()

@@ -5,7 +5,7 @@ use super::server::{Seen, Server, secs};
 use siox::net::command::Command;
 
 fn shut_down(server: &mut Server) {
-    server.order(Command::CloseListeners);
+    server.core.close_listeners();
     server.order(Command::Shutdown);
 }
 
@@ -113,7 +113,7 @@ fn an_abort_ends_everything_at_once() {
     let mut websocket = WebSocket::join(&mut server);
     let mut idle = server.connect();
     server.settle();
-    server.order(Command::CloseListeners);
+    server.core.close_listeners();
     server.order(Command::Abort);
     server.flush();
     assert!(server.core.is_idle(server.now));
@@ -166,6 +166,42 @@ fn idle_connections_are_closed_at_once_and_nobody_new_is_let_in() {
     assert_eq!(asking.answer(&mut server).status, 503);
     drop(asking);
     wait_idle(&mut server);
+    assert!(std::net::TcpStream::connect(server.address).is_err());
+}
+
+#[test]
+fn who_is_there_goes_on_while_nobody_new_is_let_in() {
+    let mut server = Server::new();
+    let mut polling = Polling::join(&mut server);
+    let mut idle = server.connect();
+    idle.get(&mut server, "/");
+    server.core.drain();
+    assert!(std::net::TcpStream::connect(server.address).is_err());
+    idle.send_get(POLLING);
+    let answer = idle.answer(&mut server);
+    assert_eq!((answer.status, answer.headers("connection")), (503, vec!["close"]));
+    assert_eq!(idle.wait_end(&mut server), End::Closed);
+    let post = request("POST", &polling.target, "", "42[\"late\"]");
+    polling.posts.send(&post);
+    assert_eq!(polling.posts.answer(&mut server).status, 200);
+    polling.gets.send_get(&polling.target);
+    let socket = server.last_socket();
+    server.send(socket, "[\"last\"]");
+    let answer = polling.gets.answer(&mut server);
+    assert_eq!((answer.body.as_str(), answer.headers("connection")), ("42[\"last\"]", vec!["keep-alive"]));
+    shut_down(&mut server);
+    server.settle();
+    assert_eq!(server.reasons(), ["server shutting down"]);
+}
+
+#[test]
+fn what_is_disowned_is_closed_here() {
+    let mut server = Server::new();
+    let mut client = WebSocket::join(&mut server);
+    server.core.hold();
+    server.core.disown();
+    server.core.release();
+    assert_eq!(client.client.wait_end(&mut server), End::Closed);
     assert!(std::net::TcpStream::connect(server.address).is_err());
 }
 

@@ -324,7 +324,7 @@ fn a_shutdown_ends_what_is_connected_to_every_reactor_and_what_is_on_its_way() {
     let mut clients: Vec<WebSocket> = (0..6).map(|_| WebSocket::join(&mut server)).collect();
     let _polling = Polling::join(&mut server);
     let idle: Vec<Client> = (0..6).map(|_| server.connect()).collect();
-    server.order(Command::CloseListeners);
+    server.core.close_listeners();
     server.order(Command::Shutdown);
     server.flush();
     for client in &mut clients {
@@ -357,7 +357,7 @@ fn an_order_that_was_carried_out_for_a_look_is_written_and_told_all_the_same() {
 fn an_abort_ends_everything_before_the_threads_end() {
     let mut server = threaded(2);
     let mut clients: Vec<WebSocket> = (0..4).map(|_| WebSocket::join(&mut server)).collect();
-    server.order(Command::CloseListeners);
+    server.core.close_listeners();
     server.order(Command::Abort);
     server.core.stop_threads();
     server.settle();
