@@ -163,10 +163,9 @@ async def test_behind_the_server_s_own_tls_a_client_goes_on_polling(
             for number in range(20):
                 assert await client.timeout(5).emit_with_ack("answer", number, b"2") == (number, b"2")
             assert await client.emit_with_ack("transport") == "polling"
+        options = {"transports": ["websocket"], "ca": tls_files["ca"], "reconnection": False}
         with pytest.raises(siox.ConnectError, match="501"):
-            await siox.connect(
-                server.url, transports=["websocket"], ca=tls_files["ca"], force_new=True, wait=10
-            )
+            await siox.connect(server.url, force_new=True, wait=10, **options)
 
 
 @pytest.mark.parametrize("worker", ["gthread", "gevent", "sync"])
