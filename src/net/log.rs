@@ -1,4 +1,4 @@
-//! Lines for the log: each kind once or a few times a second at most, however often its cause comes.
+//! Lines for the log: each kind once or a few times a second at most, or once a minute, however often its cause comes.
 
 use super::event::{Event, Level};
 use super::reactor::Reactor;
@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(1);
+/// Of what somebody has to set up in another way, and which comes again and again until then.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,8 +19,10 @@ pub enum LogKind {
     Version,
     /// Socket.IO asked for at another path.
     WrongPath,
-    /// A session nobody knows.
+    /// A session that this process has never had.
     UnknownSession,
+    /// A session that it has no more.
+    EndedSession,
     /// A websocket request without its Upgrade header.
     NoUpgrade,
     /// A namespace that the server does not have.
@@ -36,10 +40,15 @@ pub enum LogKind {
 }
 
 impl LogKind {
-    /// Lines a second.
+    /// Lines in a row.
     fn most(self) -> u64 {
         // These name a session each, which whoever looks for one wants to find.
         if self == Self::Breach { 10 } else { 1 }
+    }
+
+    /// Time until the next.
+    fn pause(self) -> Duration {
+        if self == Self::UnknownSession { LONG_PAUSE } else { PAUSE }
     }
 }
 
@@ -58,7 +67,7 @@ impl Seldom {
     /// The line, with how many like it were kept back; None while enough of its kind was said a moment ago.
     pub fn admit(&mut self, kind: LogKind, mut line: String, now: Instant) -> Option<String> {
         let said = self.0.entry(kind).or_default();
-        if said.since.is_none_or(|since| now >= since + PAUSE) {
+        if said.since.is_none_or(|since| now >= since + kind.pause()) {
             if said.kept_back > 0 {
                 // Writing to a String cannot fail.
                 let _ = write!(line, " ({} more like it)", said.kept_back);

@@ -38,6 +38,7 @@ pub mod shedding;
 pub mod slots;
 pub mod socket;
 pub mod stats;
+pub mod strangers;
 pub mod stream;
 pub mod sweep;
 pub mod threads;

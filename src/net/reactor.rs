@@ -78,6 +78,8 @@ pub struct Reactor {
     pub(super) buffer: Vec<u8>,
     pub(super) stats: Stats,
     pub(super) seldom: Seldom,
+    /// When it was made.
+    pub(super) born: Instant,
     /// It is about to go: no session begins any more, those that are there go on.
     pub(super) draining: bool,
     pub(super) stopping: bool,
@@ -133,6 +135,7 @@ impl Reactor {
             buffer: vec![0; RECEIVE_BUFFER],
             stats: Stats::default(),
             seldom: Seldom::default(),
+            born: now,
             draining: false,
             stopping: false,
             ended: false,

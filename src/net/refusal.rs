@@ -98,12 +98,7 @@ impl Reactor {
                  later); update the client (socket.io-client 2 speaks revision 3)"
                     .to_owned(),
             ),
-            HandshakeError::UnknownSid => (
-                LogKind::UnknownSession,
-                "a request named a session that this process does not know: it has ended, or several processes serve \
-                 without sticky sessions (route each client to one process, or offer only the websocket transport)"
-                    .to_owned(),
-            ),
+            HandshakeError::UnknownSid => return self.log_unknown_session(head, now),
             HandshakeError::BadRequest(BadRequest::NoUpgrade) => (
                 LogKind::NoUpgrade,
                 "a websocket request came without its Upgrade header: a proxy in front dropped it; let it forward \

@@ -4,6 +4,7 @@
 use super::command::Command;
 use super::inbox::Inbox;
 use super::keys::SessionKey;
+use super::strangers::Ended;
 use crate::proto::sid::Sid;
 use mio::Waker;
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub struct Shards {
     all: Vec<Shard>,
     /// Empty where there is one reactor alone, which knows its own.
     sids: Mutex<HashMap<Sid, SessionKey>>,
+    ended: Mutex<Ended>,
 }
 
 impl Shards {
@@ -40,7 +42,7 @@ impl Shards {
             holding: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         };
-        Self { all: wakers.into_iter().map(shard).collect(), sids: Mutex::default() }
+        Self { all: wakers.into_iter().map(shard).collect(), sids: Mutex::default(), ended: Mutex::default() }
     }
 
     /// Whether there is more than one reactor.
@@ -106,6 +108,16 @@ impl Shards {
         if self.are_many() {
             self.sids().remove(sid);
         }
+        self.ended().add(*sid);
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a session was here lately.
+    pub fn has_ended(&self, sid: &Sid) -> bool {
+        self.ended().has(sid)
     }
 
     /// The number of the reactor whose session this is.

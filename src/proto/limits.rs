@@ -126,6 +126,9 @@ pub const FRONT_BYTES: usize = 4 * 1024 * 1024;
 /// Events of theirs that Python handles before its loop has its turn, count.
 pub const FRONT_BUDGET: usize = 512;
 
+/// Sessions that have ended, of which it is remembered that they were here, count: 20 bytes each.
+pub const ENDED_SESSIONS: usize = 1024;
+
 /// Handlers of one socket that may run at a time.
 pub const MAX_RUNNING_HANDLERS: usize = 100;
 /// Undecoded events of one socket that wait for a handler to end, bytes.

@@ -42,8 +42,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 WAYS = ("listen", "gthread", "gevent", "werkzeug", "pywsgi")
 """Ways to `siox.sync.Server`: its own listener, gunicorn's workers, and other WSGI servers."""
+RARE_WAYS = ("sync", "gevent_pywsgi")
+"""More of gunicorn's workers."""
 WSGI: dict[str, tuple[str, ...]] = {
-    way: (sys.executable, str(HERE / "apps" / "contract_wsgi.py"), way) for way in WAYS
+    way: (sys.executable, str(HERE / "apps" / "contract_wsgi.py"), way) for way in (*WAYS, *RARE_WAYS)
 }
 START_PATIENCE = 20.0
 """Seconds until a server must listen, on a machine that does much else."""

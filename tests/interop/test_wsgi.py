@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import Any
 
 import pytest
-from peers import JsClient, JsDriver, JsError
-from servers import WAYS, Process
+from commands import started
+from peers import JsClient, JsDriver, JsError, eventually
+from servers import RARE_WAYS, WAYS, Process
 
+import siox
 from raw import Connection
 from siox.testing import Response
 
 pytestmark = [pytest.mark.timeout(60)]
-INSIDE = [way for way in WAYS if way != "listen"]
+INSIDE = [way for way in (*WAYS, *RARE_WAYS) if way != "listen"]
 MOST_THREADS = 40
 """More than before there were clients: gunicorn's 4, siox's own, and those that handlers run on."""
 SETUP = """for (const name of ['welcome', 'echo', 'answered', 'n', 'news']) {
@@ -149,3 +152,22 @@ async def test_idle_clients_cost_no_thread_and_pages_are_served(kind: str) -> No
                 assert (await client.response()).body == b'42["news",1]'
             for client in (*websockets, *polls):
                 client.close()
+
+
+@pytest.mark.parametrize("worker", ["gthread", "gevent", "sync"])
+async def test_who_stops_gunicorn_disconnects_everybody_in_good_order(worker: str) -> None:
+    more = ("-k", worker, "--threads", "4", "--no-control-socket", "--log-level", "warning")
+    async with started("-m", "gunicorn", "soak_app:web", "-b", "127.0.0.1:{port}", *more) as gunicorn:
+        reasons: dict[str, str] = {}
+        for transport in ("websocket", "polling"):
+            options = {"transports": [transport], "force_new": True, "reconnection": False}
+            client = siox.connect(gunicorn.url, wait=10, **options)
+            client.on("disconnect", functools.partial(reasons.__setitem__, transport))
+            await client
+        gunicorn.terminate()
+        out, logged = await asyncio.wait_for(gunicorn.output(), 20)
+        assert (out.split("\n"), logged) == (["server shutting down", "server shutting down", ""], "")
+        await eventually(lambda: len(reasons) == 2)
+        assert reasons["websocket"] == "transport close"
+        # Between two polls it finds nobody.
+        assert reasons["polling"] in {"transport close", "transport error"}

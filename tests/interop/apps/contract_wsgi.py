@@ -7,11 +7,12 @@ python contract_wsgi.py WAY OPTIONS: by its own listener, or inside a WSGI serve
 import sys
 
 WAY = sys.argv[1]
-if WAY in {"gevent", "pywsgi"}:
+if WAY in {"gevent", "gevent_pywsgi", "pywsgi"}:
     from gevent import monkey
 
     monkey.patch_all()
 
+import functools
 import json
 import os
 import threading
@@ -25,6 +26,7 @@ import siox.sync
 OPTIONS: dict[str, Any] = json.loads(sys.argv[2]) if sys.argv[2:] else {}
 SERVER = ("transports", "ping_interval", "ping_timeout", "max_http_buffer_size", "path", "parser")
 THREADS = 4
+WORKERS = ("gthread", "sync", "gevent", "gevent_pywsgi")
 heard: dict[str, list[int]] = {}
 
 
@@ -197,8 +199,7 @@ def pywsgi(port: int) -> None:
 
 WAYS: dict[str, Callable[[int], None]] = {
     "listen": listen,
-    "gthread": lambda port: gunicorn(port, "gthread"),
-    "gevent": lambda port: gunicorn(port, "gevent"),
+    **{worker: functools.partial(gunicorn, worker=worker) for worker in WORKERS},
     "werkzeug": werkzeug,
     "pywsgi": pywsgi,
 }

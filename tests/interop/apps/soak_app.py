@@ -67,5 +67,7 @@ def burst(socket: siox.sync.Socket, count: int) -> None:
 
 @io.event("disconnect")
 def disconnect(socket: siox.sync.Socket, reason: str) -> None:
-    """Count how they go."""
+    """Count how they go, and print who went with the server."""
     reasons[reason] += 1
+    if reason == "server shutting down":
+        print(reason, flush=True)

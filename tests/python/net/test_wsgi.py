@@ -116,6 +116,22 @@ async def fetched(io: siox.sync.Server) -> list[Any]:
     return await asyncio.to_thread(io.fetch_sockets)
 
 
+async def test_what_is_taken_is_served_on_threads_of_the_core_where_there_are_some() -> None:
+    async with echoing(io_threads=2) as io, serve(io.wsgi()) as served:
+        clients = [await served.join() for _ in range(4)]
+        queries = [await served.poll() for _ in range(4)]
+        polls = [await served.open() for _ in queries]
+        for polling, query in zip(polls, queries, strict=True):
+            polling.request("GET", query)
+        await eventually(lambda: adopted(io) == 12 and not served.at_work)
+        io.emit("hello")
+        for client in clients:
+            assert await client.text() == '42["hello"]'
+            await check_echo(client)
+        for polling in polls:
+            assert (await polling.response()).body == b'42["hello"]'
+
+
 async def test_who_leaves_during_a_poll_is_gone_at_once(kind: str) -> None:
     async with echoing() as io, serve(io.wsgi(), kind) as served:
         reasons: list[str] = []
@@ -533,3 +549,19 @@ def test_it_lives_in_the_background_whichever_thread_asks_first() -> None:
         thread.join()
     assert sum(answer == "200 OK" for answer in answers) == 5
     io.close()
+
+
+async def test_a_post_that_waits_for_handlers_ends_with_the_server() -> None:
+    go_on = threading.Event()
+    options: dict[str, Any] = {"max_running_handlers": 1, "max_queued_bytes": 1}
+    async with echoing(**options) as io, serve(hidden(io.wsgi())) as served:
+        io.event("wait", lambda socket: go_on.wait(5))
+        query = await served.poll()
+        assert (await served.ask("POST", query, body=b'42["wait"]\x1e42["wait"]\x1e42["wait"]')).body == b"ok"
+        posting = await served.open()
+        posting.request("POST", query, body=b'42["wait"]')
+        await eventually(lambda: len(served.at_work) == 1)
+        await asyncio.to_thread(io.close, timeout=0.2)
+        assert (await posting.response()).status == 200
+        await eventually(lambda: not served.at_work)
+        go_on.set()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -159,11 +161,77 @@ async def test_a_message_too_large_gets_413_by_post_and_1009_on_a_websocket() ->
         websocket.close()
 
 
+WAYS_OUT = ("sticky sessions", "only the websocket transport", "serve from one process")
+STRANGE = "0" * 20
+UNKNOWN = {"code": 1, "message": "Session ID unknown"}
+
+
+async def session(wire: testing.Wire) -> str:
+    """Open a session; give its id."""
+    return str(json.loads((await wire.request("GET", POLLING)).body[1:])["sid"])
+
+
+async def asks(wire: testing.Wire, sid: str) -> None:
+    """Poll a session that is not there: the answer is the protocol's, whatever the log says."""
+    for method, body in (("GET", ""), ("POST", "40")):
+        response = await wire.request(method, f"{POLLING}&sid={sid}", body=body)
+        assert (response.status, response.json()) == (400, UNKNOWN)
+
+
 async def test_an_unknown_session_speaks_of_processes_and_stickiness(io: siox.Server, warned: Warned) -> None:
     async with testing.wire(io) as wire:
-        response = await wire.request("POST", f"{POLLING}&sid=00000000000000000000", body="40")
-        assert response.json() == {"code": 1, "message": "Session ID unknown"}
-    one_line(warned(), "does not know", "sticky sessions", "websocket transport")
+        await asks(wire, STRANGE)
+    one_line(warned(), "does not know", "older than the process", *WAYS_OUT)
+
+
+async def test_a_session_that_another_process_gave_out_is_told_from_one_that_was_here(warned: Warned) -> None:
+    async with testing.wire(siox.Server()) as wire, testing.wire(siox.Server()) as other:
+        sid = await session(other)
+        await wire.advance(25 + 20)
+        for _ in range(5):
+            await asks(wire, sid)
+            await wire.advance(1)
+        one_line(warned(), "never had", "another process", *WAYS_OUT)
+        await wire.advance(60)
+        await asks(wire, sid)
+        one_line(warned(), "never had", "(9 more like it)")
+
+
+async def test_a_session_that_has_ended_is_nobody_elses(io: siox.Server, warned: Warned) -> None:
+    async with testing.wire(io) as wire:
+        sid = await session(wire)
+        await wire.advance(100)
+        warned()
+        await asks(wire, sid)
+    one_line(warned(), "has ended")
+
+
+async def test_an_id_that_no_server_gives_out_is_called_that(io: siox.Server, warned: Warned) -> None:
+    async with testing.wire(io) as wire:
+        await wire.advance(100)
+        await asks(wire, "../../etc/passwd")
+    one_line(warned(), "does not know", "of that form")
+
+
+async def test_several_processes_without_stickiness_are_noticed_by_each(warned: Warned) -> None:
+    servers = [siox.Server(ping_interval=0.05, ping_timeout=0.05) for _ in range(2)]
+    ports = [(await io.listen(port=0)).port for io in servers]
+    await asyncio.sleep(0.15)
+    turn = itertools.cycle(ports)
+
+    async def ask(method: str, query: str, **more: Any) -> testing.Response:
+        connection = await Connection.open(next(turn))
+        try:
+            return await connection.ask(method, query, **more)
+        finally:
+            connection.close()
+
+    sid = (await ask("GET", POLLING)).body.decode().split('"')[3]
+    refused = await ask("POST", f"{POLLING}&sid={sid}", body=b"40")
+    assert (refused.status, refused.json()) == (400, UNKNOWN)
+    one_line(warned(), "never had", *WAYS_OUT)
+    for io in servers:
+        await io.close(timeout=0.1)
 
 
 async def test_a_proxy_that_drops_upgrade_is_named(io: siox.Server, warned: Warned) -> None:
