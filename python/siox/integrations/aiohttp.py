@@ -92,8 +92,10 @@ class _Attached:
     async def _websocket(self, request: web.Request, path: str) -> web.StreamResponse:
         websocket = _WebSocket(request, path, self._server.config.max_http_buffer_size)
         with _watched(request, websocket.leave):
-            await self._asgi(websocket.scope, websocket.receive, websocket.send)
-            websocket.finish()
+            try:
+                await self._asgi(websocket.scope, websocket.receive, websocket.send)
+            finally:
+                websocket.finish()
         # Responses of old versions are false.
         return web.Response(status=LEFT) if websocket.response is None else websocket.response
 
@@ -183,7 +185,8 @@ class _WebSocket:
             await self._socket.close(code=self._socket.close_code or WSCloseCode.OK)
 
     def finish(self) -> None:
-        """Where siox has closed the websocket, aiohttp has nothing to say any more."""
+        """Let go. Where siox has closed the websocket, aiohttp has nothing to say any more."""
+        self.scope.clear()  # which knows us
         if self._deadline is not None:
             self._deadline.cancel()
             if self._request.transport is not None:
@@ -269,9 +272,8 @@ class _Given(web.StreamResponse):
 def _unread(protocol: Any) -> bytes | None:
     """Return what aiohttp has read behind the handshake's head; None: this version does not say."""
     unread = getattr(protocol, "_message_tail", None)
-    upgraded = getattr(protocol, "_upgraded", None) or getattr(
-        protocol, "_upgrade", None
-    )  # since, until 3.14
+    # The second name is that of versions before 3.14.
+    upgraded = getattr(protocol, "_upgraded", None) or getattr(protocol, "_upgrade", None)
     known = upgraded is True and isinstance(unread, bytes) and protocol._payload_parser is None
     return unread if known else None
 

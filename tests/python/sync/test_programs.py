@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from place import PATIENCE, eventually
@@ -179,3 +182,31 @@ def test_a_fork_of_a_server_at_work_begins_anew_and_leaves_the_parents_clients_a
     print(client.emit_with_ack("pid") == os.getpid())
     """
     assert run(program) == "7\nTrue\n"
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "sync.md"
+TOLD = "io.run(port=0, on_listening=lambda listener: print(listener.url, flush=True))"
+
+
+def examples(text: str) -> list[str]:
+    """The servers among the code in a text."""
+    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return [code.replace("io.run(port=3000)", TOLD) for code in found if "io.run(" in code]
+
+
+def test_the_examples_run_as_printed() -> None:
+    (page,) = examples(PAGE.read_text())
+    (module,) = examples(inspect.getdoc(siox.sync) or "")
+    (server,) = examples(inspect.getdoc(siox.sync.Server) or "")
+    for code, event, answer in (
+        (page, "update item", {"status": "ok"}),
+        ("import siox.sync\n" + module, "update item", {"status": "ok"}),
+        ("import siox.sync\n" + server, "hello", "welcome"),
+    ):
+        with running(code) as program:
+            client = siox.sync.connect(program.url, wait=PATIENCE, ack_timeout=PATIENCE, reconnection=False)
+            client.on("what is your name", lambda: "Ada")
+            assert client.emit_with_ack(event, "1", {"name": "new"}) == answer
+            program.process.send_signal(signal.SIGTERM)
+            assert program.end() == (0, "")
+            client.disconnect()
