@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,12 @@ class Feed:
         """Queue an event; until it is taken it counts as a handler under way."""
         self._events.append((name, values))
         self._engine.handler_started(self._key)
-        self._wake()
+        self.wake()
 
     def end(self) -> None:
         """Let no more come."""
         self.ended = True
-        self._wake()
+        self.wake()
 
     def drop(self) -> None:
         """Nobody will take what is queued."""
@@ -66,7 +67,8 @@ class Feed:
         self._engine.handler_ended(self._key)
         return event
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have who waits look again."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -75,11 +77,12 @@ class Feed:
 class EventStream:
     """The events of a socket: an asynchronous iterator of `(name, values)`."""
 
-    __slots__ = ("_feed", "_socket")
+    __slots__ = ("_feed", "_loop", "_socket")
 
     def __init__(self, socket: Hearing) -> None:
         self._socket = socket
         self._feed = Feed(socket._engine, socket._key)
+        self._loop = socket._dispatcher.attached_to
         own = socket._own_or_new()
         own.streams += (self._feed,)
         own.refresh()
@@ -97,15 +100,23 @@ class EventStream:
 
     def close(self) -> None:
         """Stop listening. Leaving the loop and dropping the iterator does so too."""
-        with self._socket._lock:
-            own = self._socket._own
-            if own is not None and self._feed in own.streams:
-                own.streams = tuple(feed for feed in own.streams if feed is not self._feed)
-                own.refresh()
-                self._socket._drop_own_if_empty()
-        self._feed.drop()
+        _close(self._socket, self._feed)
+        self._socket._dispatcher.on_loop(self._feed.wake)
 
     def __del__(self) -> None:
-        # At the end of the program a thread may have been stopped with the lock in its hand.
-        if not sys.is_finalizing():
-            self.close()
+        if not self._socket._apart:
+            _close(self._socket, self._feed)
+        elif self._loop is not None and not sys.is_finalizing():
+            # A finalizer may run anywhere, under any lock: it waits for none.
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(_close, self._socket, self._feed)
+
+
+def _close(socket: Hearing, feed: Feed) -> None:
+    with socket._lock:
+        own = socket._own
+        if own is not None and feed in own.streams:
+            own.streams = tuple(each for each in own.streams if each is not feed)
+            own.refresh()
+            socket._drop_own_if_empty()
+    feed.drop()

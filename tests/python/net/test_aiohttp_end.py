@@ -114,11 +114,11 @@ async def test_nothing_of_aiohttp_s_is_kept_for_sockets_that_are_gone() -> None:
     async with serve(attached(io)) as served:
         clients = [await served.join() for _ in range(3)]
         gc.collect()
-        requests = [each for each in gc.get_objects() if isinstance(each, web.Request)]
+        requests = [each for each in gc.get_objects() if type(each) is web.Request]
         assert len(requests) == 3
         del requests
         for client in clients:
             client.close()
         await eventually(lambda: not io.stats()["sessions"])
         gc.collect()
-        assert not [each for each in gc.get_objects() if isinstance(each, web.Request)]
+        assert not [each for each in gc.get_objects() if type(each) is web.Request]

@@ -456,7 +456,7 @@ async def test_a_second_signal_ends_a_blocking_server_at_once(number: signal.Sig
 async def test_a_blocking_handler_that_does_not_end_does_not_keep_the_program(way: str) -> None:
     ways = {
         "run": "run()",
-        "listen": "said(io.listen(port=0).port)\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "listen": "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nsaid(io.listen(port=0).port)\n"
         "threading.Event().wait()",
     }
     async with program(BLOCKING.replace("{options}", "close_timeout=0.3") + ways[way]) as running:

@@ -194,6 +194,37 @@ def test_registering_from_many_threads_loses_nothing(place: Place) -> None:
     assert len(io.of("/many").listeners("count")) == 150
 
 
+def test_a_stream_that_is_dropped_waits_for_no_lock_and_one_that_is_closed_ends_its_wait(
+    place: Place,
+) -> None:
+    io = place.io
+    client = place.connect()
+    socket = io.sockets[client.id or ""]
+    stream = socket.events()
+    with io._lock:  # as by another thread, in whose midst the garbage is collected
+        dropping = threading.Thread(target=lambda streams: streams.clear(), args=([stream],))
+        del stream
+        dropping.start()
+        dropping.join(PATIENCE)
+        assert not dropping.is_alive()
+    eventually(lambda: socket._own is None)
+    stream = socket.events()
+    got: list[Any] = []
+
+    def listen() -> None:
+        for name, values in stream:
+            got.append((name, *values))
+        got.append("the end")
+
+    waiting = threading.Thread(target=listen)
+    waiting.start()
+    client.emit("number", 1)
+    eventually(lambda: got and stream._stream._feed._waiter is not None)
+    stream.close()
+    waiting.join(PATIENCE)
+    assert got == [("number", 1), "the end"]
+
+
 def test_closing_lets_handlers_end_and_answer_and_begins_no_more(make: Make) -> None:
     place = make(close_timeout=PATIENCE)
     io = place.io
