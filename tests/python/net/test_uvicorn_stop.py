@@ -131,10 +131,14 @@ async def command(folder: Path, *options: str) -> AsyncIterator[tuple[Command, s
         running.seen += (await process.communicate())[1].decode()
 
 
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
 async def change(running: Command, file: Path) -> None:
     """Change the application until that is seen: nobody says when uvicorn begins to watch."""
     for attempt in range(5):
-        file.write_text(f"{APP}# changed {attempt}\n")
+        write(file, f"{APP}# changed {attempt}\n")
         with contextlib.suppress(TimeoutError):
             await running.until("Shutting down", 4)
             return
