@@ -154,6 +154,20 @@ async def test_idle_clients_cost_no_thread_and_pages_are_served(kind: str) -> No
                 client.close()
 
 
+@pytest.mark.parametrize("kind", ["gthread", "gevent"])
+async def test_behind_the_server_s_own_tls_a_client_goes_on_polling(
+    kind: str, tls_files: dict[str, str]
+) -> None:
+    with Process(kind, tls={name: tls_files[name] for name in ("key", "cert")}) as server:
+        async with siox.connect(server.url, ca=tls_files["ca"], force_new=True, wait=10) as client:
+            for number in range(20):
+                assert await client.timeout(5).emit_with_ack("answer", number, b"2") == (number, b"2")
+            assert await client.emit_with_ack("transport") == "polling"
+        options = {"transports": ["websocket"], "ca": tls_files["ca"], "reconnection": False}
+        with pytest.raises(siox.ConnectError, match="501"):
+            await siox.connect(server.url, force_new=True, wait=10, **options)
+
+
 @pytest.mark.parametrize("worker", ["gthread", "gevent", "sync"])
 async def test_who_stops_gunicorn_disconnects_everybody_in_good_order(worker: str) -> None:
     more = ("-k", worker, "--threads", "4", "--no-control-socket", "--log-level", "warning")

@@ -55,7 +55,7 @@ class WSGIApp:
         request = _request(environ, target)
         if "websocket" in environ.get("HTTP_UPGRADE", "").lower():
             return self._websocket(request, environ, start_response)
-        if request.method == "GET" and "sid=" in environ.get("QUERY_STRING", ""):
+        if request.method == "GET" and _names_session(environ):
             return self._poll(request, environ, start_response)
         return self._exchange(request, environ, start_response)
 
@@ -173,8 +173,14 @@ def _request(environ: Environ, target: str) -> Request:
         ],
         secure=environ.get("wsgi.url_scheme") == "https",
         address=environ.get("REMOTE_ADDR") or "",
-        scope=Context("environ", _kept(environ)),
+        # It is the session's first request that stays with it.
+        scope=None if _names_session(environ) else Context("environ", _kept(environ)),
     )
+
+
+def _names_session(environ: Environ) -> bool:
+    query: str = environ.get("QUERY_STRING", "")
+    return any(part.startswith("sid=") for part in query.split("&"))
 
 
 def _kept(environ: Environ) -> Environ:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from siox import _threads
-from siox._awaitables import DONE
+from siox._awaitables import DONE, Done
 from siox._strand import calling, current, making_room
 from siox.exceptions import UsageError
 
@@ -63,9 +63,13 @@ class Background:
             TimeoutError: not in time.
         """
         if self.here:
-            if inspect.iscoroutine(awaitable):
-                awaitable.close()
+            if isinstance(awaitable, Done):  # it may be left alone: what a log handler emits here, for one
+                return None
+            _drop(awaitable)
             raise UsageError("this thread serves all clients and cannot wait for one of them")
+        if self._ended:
+            _drop(awaitable)
+            raise UsageError("the program ends, and siox has said goodbye: nothing comes any more")
         token = calling.set(current())  # the task begins with this thread's context
         future = asyncio.run_coroutine_threadsafe(_result_of(awaitable), self.loop())
         calling.reset(token)
@@ -127,6 +131,11 @@ def at_once(method: Callable[Concatenate[Any, P], Awaitable[object]]) -> Callabl
         method(self, *args, **kwargs)
 
     return twin
+
+
+def _drop(awaitable: Awaitable[Any]) -> None:
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()  # or a warning says that nobody has awaited it
 
 
 async def _result_of(awaitable: Awaitable[T]) -> T:

@@ -167,6 +167,8 @@ def gunicorn(port: int, worker: str) -> None:
             self.cfg.set("threads", THREADS)
             self.cfg.set("control_socket_disable", True)
             self.cfg.set("loglevel", "warning")
+            for option, name in (("keyfile", "key"), ("certfile", "cert")):
+                self.cfg.set(option, OPTIONS.get("tls", {}).get(name))
             self.cfg.set("post_worker_init", lambda worker: begin(worker.sockets[0].getsockname()[1]))
 
         def load(self) -> Any:

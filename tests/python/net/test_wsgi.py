@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
+from wsgiref.validate import validator
 
 import gevent
 import gevent.socket
@@ -18,6 +19,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import get_parser
 from gunicorn.http.wsgi import create
+from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import siox
@@ -109,6 +111,7 @@ async def test_a_poll_holds_no_thread_and_its_upgrade_none_either(kind: str) -> 
         await check_echo(client)
         (socket,) = await fetched(io)
         assert (socket.transport, io.stats()["upgrades"]) == ("websocket", 1)
+        assert socket.handshake.environ["QUERY_STRING"] == POLLING
         await eventually(lambda: not served.at_work)
 
 
@@ -247,6 +250,24 @@ async def test_without_the_socket_a_poll_waits_in_its_thread(warned: Warned) -> 
         assert (await polling.response()).body == b'42["hello"]'
         assert adopted(io) == 0
     assert warned() == []
+
+
+async def test_it_keeps_to_the_letter_of_wsgi(warned: Warned) -> None:
+    async with echoing() as io, serve(validator(io.wsgi(page)), "wsgiref") as served:
+        query = await served.poll()
+        assert (await served.ask("POST", query, body=b'421["echo","' + b"x" * 200_000 + b'"]')).body == b"ok"
+        assert len((await served.ask("GET", query)).body) > 200_000
+        assert (await served.ask("GET", "", path="/page")).body == b"page"
+        assert (await served.ask("POST", f"{query}x", body=b"")).status == 400
+        assert adopted(io) == 0, "the validator hides what was read ahead"
+
+
+async def test_flask_s_debugger_stands_in_nobody_s_way(kind: str) -> None:
+    async with echoing() as io, serve(DebuggedApplication(io.wsgi(page)), kind) as served:
+        await check_echo(await served.join())
+        await served.poll()
+        assert adopted(io) == 2
+        await eventually(lambda: not served.at_work)
 
 
 async def test_without_the_socket_a_websocket_is_refused_and_one_line_says_why(warned: Warned) -> None:

@@ -9,13 +9,13 @@ import pytest
 from place import Place
 
 
-@pytest.fixture
-def make() -> Iterator[Callable[..., Place]]:
+@pytest.fixture(params=[0, 2], ids=["loop", "threads"])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Place]]:
     """Makes servers with options, which are closed at the end."""
     places: list[Place] = []
 
     def make(**options: Any) -> Place:
-        places.append(Place(**options))
+        places.append(Place(io_threads=request.param, **options))
         return places[-1]
 
     yield make

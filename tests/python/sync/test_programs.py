@@ -110,6 +110,25 @@ def test_a_program_ends_with_clients_connected_and_handlers_at_work() -> None:
     assert time.monotonic() - began < PATIENCE
 
 
+def test_what_waits_after_the_goodbye_is_told_and_does_not_hang() -> None:
+    program = """
+    import atexit
+    def late():  # the first to be registered is the last to be called
+        try:
+            client.emit_with_ack("add", 1, 2)
+        except siox.UsageError as error:
+            print(error)
+        client.emit("add", 1, 2)
+    atexit.register(late)
+    import siox.sync
+    io = siox.sync.Server()
+    io.event("add", lambda socket, a, b: a + b)
+    client = siox.sync.connect(io.listen(port=0).url, wait=5)
+    print(client.emit_with_ack("add", 1, 2))
+    """
+    assert run(program) == "3\nthe program ends, and siox has said goodbye: nothing comes any more\n"
+
+
 def test_ctrl_c_ends_a_wait_and_leaves_the_with() -> None:
     program = """
     import threading, time

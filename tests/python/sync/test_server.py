@@ -16,6 +16,7 @@ from place import PATIENCE, Place, eventually
 import siox
 import siox.sync
 import siox.testing
+from siox.sync import _background
 
 Warned = Callable[[], list[str]]
 
@@ -433,6 +434,23 @@ def test_an_emit_waits_for_no_client_and_the_outbox_does(make: Callable[..., Pla
     assert socket.outbox.drain() is None
     assert isinstance(socket.outbox, siox.sync.Outbox)
     place.io.emit("chunk", "x" * 300_000)  # a broadcast comes round before the next begins
+
+
+def test_who_emits_without_end_is_held_up_but_not_on_the_loops_own_thread(place: Place) -> None:
+    io = place.io
+    client = place.connect()
+    heard: list[int] = []
+    client.on("chunk", lambda number, data: heard.append(number))
+
+    def emit() -> None:
+        for number in range(100):
+            assert io.emit("chunk", number, "x" * 10_000) is None
+
+    emit()
+    _background.background.call(emit)  # a log handler may: it must not wait for itself
+    eventually(lambda: heard == [*range(100), *range(100)])
+    with pytest.raises(siox.UsageError, match="this thread serves all clients"):
+        _background.background.call(io.fetch_sockets)
 
 
 def test_a_server_listens_again_after_it_was_closed(place: Place) -> None:
