@@ -78,19 +78,14 @@ def _capturing_starter(loop: asyncio.AbstractEventLoop) -> StartTask:
         if first is None:
             return task
         current = current_task(loop)
+        if current is None:
+            context.run(first)
+            return task
+        _leave_task(loop, current)
         try:
-            if current is None:
-                context.run(first)
-                return task
-            _leave_task(loop, current)
-            try:
-                context.run(first)
-            finally:
-                _enter_task(loop, current)
-        except BaseException:
-            if task.done() and not task.cancelled():
-                task.exception()  # it leaves by this call, and nobody has the task
-            raise
+            context.run(first)
+        finally:
+            _enter_task(loop, current)
         return task
 
     return start

@@ -202,12 +202,14 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
             say_closing(name, self.config.close_timeout)
             task.cancel()
 
-        signals.heed(stop, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        signals.heed(stop, loop)
+        loop.set_exception_handler(_tell)
         try:
             listener = await self.listen(**address)
             if on_listening is not None:
                 on_listening(listener)
-            await asyncio.get_running_loop().create_future()
+            await loop.create_future()
         except OSError as error:
             log.error("%s", error.strerror)
             raise SystemExit(1) from None
@@ -259,3 +261,9 @@ class Server(BaseServer[BroadcastOperator, Socket, Namespace, ParentNamespace], 
                 await self.close()
 
         return lifespan
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody handles, but for a `sys.exit` in a handler, which ends the program as it should."""
+    if not isinstance(context.get("exception"), SystemExit):
+        loop.default_exception_handler(context)

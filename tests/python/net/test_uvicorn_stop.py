@@ -97,10 +97,10 @@ class Command:
         self.process = process
         self.seen = ""
 
-    async def until(self, text: str) -> None:
+    async def until(self, text: str, patience: float = 20) -> None:
         """Read its log until a line holds this."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patience):
             while True:
                 line = (await self.process.stderr.readline()).decode()
                 assert line, self.seen
@@ -131,6 +131,20 @@ async def command(folder: Path, *options: str) -> AsyncIterator[tuple[Command, s
         running.seen += (await process.communicate())[1].decode()
 
 
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+async def change(running: Command, file: Path) -> None:
+    """Change the application until that is seen: nobody says when uvicorn begins to watch."""
+    for attempt in range(5):
+        write(file, f"{APP}# changed {attempt}\n")
+        with contextlib.suppress(TimeoutError):
+            await running.until("Shutting down", 4)
+            return
+    raise AssertionError(running.seen)
+
+
 @pytest.mark.parametrize("options", [(), ("--ws", "siox.integrations.uvicorn:Protocol")])
 async def test_reload_with_clients_connected(tmp_path: Path, options: tuple[str, ...]) -> None:
     (tmp_path / "app.py").write_text(APP)
@@ -143,8 +157,7 @@ async def test_reload_with_clients_connected(tmp_path: Path, options: tuple[str,
             for client in clients:
                 assert await client.timeout(10).emit_with_ack("echo", 1) == 1
             before = [client.id for client in clients]
-            (tmp_path / "app.py").write_text(f"{APP}# changed\n")
-            await running.until("Shutting down")
+            await change(running, tmp_path / "app.py")
             await running.until("Application startup complete")
             for client in clients:
                 assert await client.timeout(10).emit_with_ack("echo", 2) == 2
