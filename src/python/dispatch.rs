@@ -63,8 +63,6 @@ impl Engine {
             }
             this.call_due(py)?;
         }
-        let written = Self::write_ready(slf);
-        this.contain(py, written)?;
         Self::resume_queued(slf)
     }
 

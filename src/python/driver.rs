@@ -273,6 +273,10 @@ impl Engine {
             let many = this.core.peek().waiting_writes() >= DETACHED_SESSIONS;
             let batch = if many { py.detach(|| this.core.flush(now)) } else { this.core.flush(now) };
             this.state().add_batch(batch);
+            // Within the round: what is written is no reason for another one, which would write the next slice
+            // of a sweep before the loop has had its turn.
+            let written = Self::write_ready(slf);
+            this.contain(py, written)?;
             this.end_sweeps();
             this.end_idle();
             this.drop_scopes();

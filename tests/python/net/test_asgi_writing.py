@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -167,3 +168,21 @@ async def test_what_handlers_answer_in_one_turn_leaves_together(io: siox.Server)
     await eventually(lambda: all(len(peer.texts()) == 3 for peer in peers))
     assert [peer.texts() for peer in peers] == [["430[0]", "431[1]", "432[2]"]] * 3
     assert len({task for peer in peers for task in peer.tasks}) <= 3
+
+
+async def test_the_loop_has_its_turn_while_many_are_written(io: siox.Server) -> None:
+    peers = await joined(io, 400)
+    loop = asyncio.get_running_loop()
+    written: list[int] = [0]
+
+    def look() -> None:
+        written.append(sum(len(peer.tasks) for peer in peers))
+        if written[-1] < len(peers):
+            loop.call_soon(look)
+
+    look()
+    io.emit("n", 1)
+    await eventually(lambda: written[-1] == len(peers))
+    each_turn = [after - before for before, after in itertools.pairwise(written)]
+    assert max(each_turn) <= 200
+    assert sum(count > 0 for count in each_turn) <= 6
