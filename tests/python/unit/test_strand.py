@@ -131,3 +131,26 @@ def test_what_must_not_raise_and_does_harms_nobody(caplog: pytest.LogCaptureFixt
     strand.post(lambda: 1 / 0)
     assert strand.submit(lambda: "next").result(5) == "next"
     assert "siox itself failed" in caplog.text
+
+
+def test_so_many_may_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_strand, "MAX_WAITING", 1)
+    pool, waiting = Pool(1), threading.Semaphore(0)
+    gates = [threading.Event(), threading.Event()]
+
+    def wait(gate: threading.Event) -> None:
+        with making_room():
+            waiting.release()
+            assert gate.wait(5)
+
+    futures = [Strand(pool).submit(wait, gate) for gate in gates]
+    assert waiting.acquire(timeout=5)
+    assert waiting.acquire(timeout=5)
+    third = Strand(pool).submit(lambda: "at last")
+    time.sleep(0.02)
+    assert not third.done()
+    gates[0].set()
+    assert third.result(5) == "at last"
+    gates[1].set()
+    for future in futures:
+        future.result(5)
