@@ -64,6 +64,8 @@ pub struct Link {
     pub outgoing: Vec<Outgoing>,
     /// The carrier took something and has not come back.
     pub writing: bool,
+    /// Something was left or has come since: without it whoever comes back need not look into the session.
+    pub more: bool,
     /// The carrier knows that there is something to take.
     pub notified: bool,
     /// Nothing follows what is in `outgoing`.
@@ -89,6 +91,7 @@ impl Link {
             origin: None,
             outgoing: Vec::new(),
             writing: false,
+            more: false,
             notified: false,
             ended: false,
             context: None,
@@ -190,17 +193,23 @@ impl Reactor {
     /// What the carrier has to do now. Asking says that the last lot is done.
     pub fn take_link(&mut self, key: LinkKey, now: Instant) -> Vec<Outgoing> {
         let Some(link) = self.links.get_mut(key) else { return Vec::new() };
+        if link.writing && !link.more && link.outgoing.is_empty() && !link.ended {
+            link.writing = false;
+            return Vec::new();
+        }
         let mut outgoing = std::mem::take(&mut link.outgoing);
-        (link.notified, link.writing) = (false, false);
+        (link.notified, link.writing, link.more) = (false, false, false);
         let (ended, session) = (link.ended, link.session);
         let carried = |entry: &&mut SessionEntry| entry.is_carried_by(Wire::Link(key));
+        let mut more = false;
         if let Some(entry) = session.and_then(|session| self.sessions.get_mut(session)).filter(carried) {
             let mut messages = Vec::new();
             entry.outbox.take_messages(limits::LINK_LOT, &mut messages);
             outgoing.extend(messages.into_iter().map(Outgoing::Message));
+            more = !entry.outbox.is_empty();
         }
         if let Some(link) = self.links.get_mut(key) {
-            link.writing = !outgoing.is_empty();
+            (link.writing, link.more) = (!outgoing.is_empty(), more);
         }
         if ended {
             self.links.remove(key);
@@ -243,6 +252,7 @@ impl Reactor {
             !entry.outbox.is_empty()
         });
         let some = !link.outgoing.is_empty() || waits == Some(true);
+        link.more |= some && link.writing;
         if some && !link.notified && !link.writing {
             link.notified = true;
             if link.gathered {
