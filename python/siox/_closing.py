@@ -79,8 +79,7 @@ class Closing:
             await self._cut_short()
         self._engine.shutdown()
         if not await self._within(0.0, self._until_gone):
-            self._say_what_is_left()
-            self._end_all()
+            self._cut_off()
             await asyncio.sleep(0)
 
     async def _within(self, kept: float, wait: Callable[[], Awaitable[object]]) -> bool:
@@ -106,14 +105,16 @@ class Closing:
     async def _cut_short(self) -> None:
         left = self._left(self._running.busy())
         if left:
-            names = self._running.describe(left)
-            log.warning("close: cancelling %d handlers that have not ended in time: %s", len(left), names)
-            for future in left:
-                future.cancel()
+            self._cancel(left)
             await self._within(self._goodbye / 2, lambda: asyncio.wait(left))
         else:
-            asked = self._engine.asked()
-            log.warning("close: %d answers that clients were asked for have not come in time", asked)
+            log.warning("close: answers of clients that have not come in time: %d", self._engine.asked())
+
+    def _cancel(self, left: set[asyncio.Future[Any]]) -> None:
+        names = self._running.describe(left)
+        log.warning("close: cancelling the handlers that have not ended in time: %s", names)
+        for future in left:
+            future.cancel()
 
     async def _until_gone(self) -> None:
         """Wait until nothing is connected, and the handlers that heard of it have ended."""
@@ -121,14 +122,14 @@ class Closing:
         while running := self._left(self._running.others()):
             await asyncio.wait(running)
 
-    def _say_what_is_left(self) -> None:
+    def _cut_off(self) -> None:
+        """Cut off what is left."""
         sessions = self._engine.stats()["sessions"]
-        left = self._left(self._running.others())
-        if left:
-            names = self._running.describe(left)
-            log.warning("close: cancelling %d handlers that have not ended in time: %s", len(left), names)
+        if left := self._left(self._running.others()):
+            self._cancel(left)
         if sessions:
-            log.warning("close: %d clients are cut off that have not read all there was in time", sessions)
+            log.warning("close: clients cut off before they had read everything: %d", sessions)
+        self._end_all()
 
     def _end_all(self) -> None:
         self._engine.abort()

@@ -233,7 +233,8 @@ def test_the_words_are_those_of_asyncio() -> None:
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "dev", "-c", textwrap.dedent(program), *map(str, arguments)]
+    # Not `-X dev`: on a busy machine asyncio then complains of that.
+    command = [sys.executable, "-W", "default", "-c", textwrap.dedent(program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done

@@ -275,7 +275,7 @@ async def test_the_first_signal_gives_handlers_until_the_deadline(number: signal
         assert status == 0
         assert errors.splitlines()[1:] == [
             f"INFO:siox:{number.name}: closing, within 0.5 s; another signal ends the process at once",
-            "WARNING:siox:close: cancelling 1 handlers that have not ended in time: __main__.stuck",
+            "WARNING:siox:close: cancelling the handlers that have not ended in time: __main__.stuck",
         ], lines
 
 
