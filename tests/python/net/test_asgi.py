@@ -334,3 +334,30 @@ async def test_it_serves_under_uvicorn(io: siox.Server, ws: str, http: str) -> N
             assert (await client.receive()).data == '461-1[{"_placeholder":true,"num":0}]'
             assert (await client.receive()).data == big
         await eventually(lambda: reasons == ["transport close"])
+
+
+async def test_a_websocket_is_read_no_further_while_its_handlers_are_behind() -> None:
+    io = siox.Server(max_running_handlers=1, max_queued_bytes=100)
+    gate = asyncio.Event()
+    heard: list[int] = []
+
+    @io.event("slow")
+    async def slow(socket: siox.Socket, number: int, text: str) -> None:
+        heard.append(number)
+        await gate.wait()
+
+    client = websocket(io.asgi())
+    client.receive({"type": "websocket.receive", "text": "40"})
+    await client.until("websocket.send")
+    await client.until("websocket.send")
+    for number in range(10):
+        client.receive({"type": "websocket.receive", "text": f'42["slow",{number},"{"x" * 60}"]'})
+        for _ in range(4):  # the engine's turn
+            await asyncio.sleep(0)
+    assert heard == [0]
+    assert client._incoming.qsize() > 5
+    gate.set()
+    await eventually(lambda: heard == list(range(10)))
+    client.receive({"type": "websocket.disconnect", "code": 1000})
+    await asyncio.wait_for(client.task, 1)
+    await io.close()
