@@ -46,6 +46,11 @@ impl LogKind {
         if self == Self::Breach { 10 } else { 1 }
     }
 
+    /// A client that comes back late is nothing that anybody must act on.
+    fn level(self) -> Level {
+        if self == Self::EndedSession { Level::Debug } else { Level::Warning }
+    }
+
     /// Time until the next.
     fn pause(self) -> Duration {
         if self == Self::UnknownSession { LONG_PAUSE } else { PAUSE }
@@ -92,7 +97,7 @@ impl Reactor {
     /// Says a line unless enough of its kind was said within the second.
     pub(super) fn log_seldom(&mut self, kind: LogKind, line: String, now: Instant) {
         if let Some(line) = self.seldom.admit(kind, line, now) {
-            self.log(Level::Warning, line);
+            self.log(kind.level(), line);
         }
     }
 }

@@ -197,13 +197,16 @@ async def test_a_session_that_another_process_gave_out_is_told_from_one_that_was
         one_line(warned(), "never had", "(9 more like it)")
 
 
-async def test_a_session_that_has_ended_is_nobody_elses(io: siox.Server, warned: Warned) -> None:
+async def test_a_session_that_has_ended_is_nobody_elses(
+    io: siox.Server, warned: Warned, caplog: pytest.LogCaptureFixture
+) -> None:
     async with testing.wire(io) as wire:
         sid = await session(wire)
         await wire.advance(100)
         warned()
         await asks(wire, sid)
-    one_line(warned(), "has ended")
+    assert [line for line in caplog.messages if "has ended" in line]
+    assert warned() == [], "a client that comes back late is nothing to act on"
 
 
 async def test_an_id_that_no_server_gives_out_is_called_that(io: siox.Server, warned: Warned) -> None:
