@@ -19,9 +19,6 @@ import siox
 PRELUDE = """
 import asyncio, logging, multiprocessing, os, signal, sys, threading, time
 import siox
-if __name__ == "__main__":
-    # A runner in the background may have told its children to ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 io = siox.Server({options})
 io.event("echo", lambda socket, *values: values)
 

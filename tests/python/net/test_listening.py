@@ -204,10 +204,8 @@ async def test_a_handler_may_close_the_server(io: siox.Server) -> None:
         await asyncio.wait_for(closed.wait(), 2)
 
 
-# A runner in the background may have told its children to ignore SIGINT.
 PROGRAM = """
-import asyncio, signal, siox
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import asyncio, siox
 io = siox.Server()
 io.run(port=0{options})
 print("after run")

@@ -12,13 +12,11 @@ from place import PATIENCE
 
 LOUD = ("-W", "default")
 """What was left open is said. Not `-X dev`: on a busy machine asyncio then complains of that."""
-HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""A program that a shell starts in the background has SIGINT ignored, and so have ours below it."""
 
 
 def run(program: str, *, flags: tuple[str, ...] = LOUD) -> str:
     """Run a program to its end, which is to be a quiet one; return what it printed."""
-    command = [sys.executable, *flags, "-c", HEEDING + textwrap.dedent(program)]
+    command = [sys.executable, *flags, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
@@ -44,7 +42,7 @@ class Program:
 @contextmanager
 def running(program: str) -> Iterator[Program]:
     """Start a program."""
-    command = [sys.executable, *LOUD, "-c", HEEDING + textwrap.dedent(program)]
+    command = [sys.executable, *LOUD, "-c", textwrap.dedent(program)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield Program(process)
