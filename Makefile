@@ -22,7 +22,7 @@ demo: $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build siox and start the chat; op
 	@$(BIN)/siox demo $(if $(HAS_NPM),--client tests/interop/node_modules/socket.io-client/dist) $(DEMO)
 
 test: $(VENV)/.dev $(VENV)/.siox $(if $(HAS_NPM),$(JS))  ## build the wheel, install it, test what is installed
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(if $(CI),--cov-fail-under=95) $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(if $(CI),--cov-fail-under=95) $(TESTS)
 
 check:  ## everything that CI does
 	@bash .ci/run

@@ -189,6 +189,7 @@ def emit():
         io.emit("noise", "x" * 100)
         for socket in io.sockets.values():
             socket.emit("noise", 1)
+        time.sleep(0.0005)  # so that the client, too, comes to its turn
 async def main():
     await listen()
     for _ in range(4):
