@@ -148,7 +148,7 @@ VALUES = [
 
 
 def told(value: object) -> str:
-    """What it looks like, but for where in memory it is: two processes that share the tests name them alike."""
+    """What it looks like, but for where in memory it is: processes that share the tests name them alike."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
