@@ -300,10 +300,14 @@ impl Core {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether nothing is connected any more.
+    /// Whether nothing is connected any more, and everybody's end was told.
     pub fn is_idle(&self, now: Instant) -> bool {
-        let idle = |number| self.look(number, now, Reactor::is_idle).unwrap_or(true);
-        (0..).zip(&self.seats).all(|(number, _)| idle(number)) && self.shards.are_empty()
+        let over = |reactor: &Reactor| reactor.is_idle() && !reactor.has_news();
+        let idle = |number| self.look(number, now, over).unwrap_or(true);
+        // The front last: what a reactor has told is there.
+        (0..).zip(&self.seats).all(|(number, _)| idle(number))
+            && self.shards.are_empty()
+            && self.front.is_empty()
     }
 
     /// The counters of all reactors, summed.

@@ -57,6 +57,11 @@ impl Front {
         self.full.load(Ordering::SeqCst)
     }
 
+    /// Whether all that was told has been taken.
+    pub fn is_empty(&self) -> bool {
+        self.queue().batches.is_empty()
+    }
+
     /// The next batch, and whether taking it has made room.
     pub fn pop(&self) -> Option<(Batch, bool)> {
         let mut queue = self.queue();
@@ -79,7 +84,7 @@ impl Front {
     #[must_use]
     pub fn rest(&self) -> bool {
         self.awake.store(false, Ordering::SeqCst);
-        !self.queue().batches.is_empty() && !self.awake.swap(true, Ordering::SeqCst)
+        !self.is_empty() && !self.awake.swap(true, Ordering::SeqCst)
     }
 }
 

@@ -254,9 +254,14 @@ impl Reactor {
         self.sweep.is_full()
     }
 
+    /// Whether there are events to take.
+    pub fn has_news(&self) -> bool {
+        !self.batch.events.is_empty()
+    }
+
     /// Whether there are events to take or outboxes to flush at once.
     pub fn has_work(&self) -> bool {
-        !(self.batch.events.is_empty() && self.batch.ready.is_empty() && self.dirty.is_empty())
+        self.has_news() || !(self.batch.ready.is_empty() && self.dirty.is_empty())
     }
 
     /// Whether nothing is connected any more.

@@ -154,6 +154,9 @@ async def test_too_much_that_is_kept_is_dropped_and_told(
     oldest = connect(max_buffered_packets=3, reconnection_delay_max=0.05)
     newest = connect(max_buffered_packets=3, buffer_policy="drop_newest", reconnection_delay=30)
     strict = connect(max_buffered_packets=3, buffer_policy="error", reconnection_delay=30)
+    failed: set[str] = set()
+    for name, socket in {"oldest": oldest, "newest": newest, "strict": strict}.items():
+        socket.on("connect_error", lambda _, name=name: failed.add(name))
     dropped: list[Any] = []
     oldest.on("dropped", lambda event, reason: dropped.append(("oldest", event, reason)))
     newest.on("dropped", lambda event, reason: dropped.append(("newest", event, reason)))
@@ -173,6 +176,8 @@ async def test_too_much_that_is_kept_is_dropped_and_told(
     ]
     assert oldest.manager.stats()["dropped"] == 2
     assert len([record for record in caplog.records if "events are dropped" in record.message]) == 2
+    # The other two do not try again in time: it is their first attempt that must have gone.
+    await eventually(lambda: failed == {"oldest", "newest", "strict"})
     await home.start()
     await eventually(lambda: len(heard) == 3)
     assert heard == [2, 3, 4]
