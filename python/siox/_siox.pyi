@@ -47,6 +47,11 @@ class EngineOptions(TypedDict, total=False):
     """Seconds after which `Events.slow` hears of a plain handler."""
     raw_messages: bool
     """Give messages as they are, without Socket.IO."""
+    tell_sessions: bool
+    """Call `SessionEvents`, whatever speaks over a session."""
+    early_rooms: bool
+    """A socket has rooms, its own and those it joins, from `Events.connect` on, not from `accept` on; what is
+    broadcast to it meanwhile leaves after the CONNECT reply."""
     low_water: int
     high_water: int
     outbox_limit: int
@@ -136,6 +141,15 @@ class Events(CoreEvents, Protocol):
         """What gathered links have to say, as `Engine.take_all` gives it, once a turn."""
 
 @type_check_only
+class SessionEvents(Events, Protocol):
+    """What the engine calls with `tell_sessions`."""
+
+    def session(self, session: int, sid: str, /) -> None:
+        """An Engine.IO session has begun; nothing has come over it yet."""
+    def closed(self, session: int, reason: str, /) -> None:
+        """A session is over, and the end of each of its sockets was told before."""
+
+@type_check_only
 class RawEvents(Events, Protocol):
     """What the engine calls with `raw_messages`."""
 
@@ -148,12 +162,17 @@ class RawEvents(Events, Protocol):
 class Direct:
     """How the engine calls a handler that takes its values as they are.
 
-    It passes the socket first if `leading`, then at most `high` values; fewer than `low` are for
-    `Events.event` to deal with.
+    It passes the socket first if `leading`, or its attribute `id` where that is "id", then at most `high`
+    values; fewer than `low` are for `Events.event` to deal with.
     """
 
     def __new__(
-        cls, function: Callable[..., Any], leading: bool, low: int, high: int, is_async: bool
+        cls,
+        function: Callable[..., Any],
+        leading: bool | Literal["id"],
+        low: int,
+        high: int,
+        is_async: bool,
     ) -> Direct: ...
 
 @final
@@ -416,10 +435,25 @@ class Engine:
             OSError: it is no connected stream socket.
             ValueError: it is no handshake. Its socket is as it was.
         """
+    def session_of(self, key: int) -> int | None:
+        """Return the session that a socket lives on; None: the socket is forgotten."""
+    def sessions(self) -> list[int]:
+        """Return all sessions."""
+    def session_sid(self, session: int) -> str | None:
+        """Return the secret id of a session; None, here and below: it is over."""
+    def session_request(self, session: int) -> Request | None:
+        """Return the request that it was opened with."""
+    def session_transport(self, session: int) -> str:
+        """Return the transport that carries it now; empty: it is over."""
+    def session_sockets(self, session: int) -> list[int]:
+        """Return the keys of its sockets, those included that are not accepted yet."""
     def send(self, session: int, message: str | bytes) -> None:
-        """With `raw_messages` only: send a message."""
+        """Send a message of Engine.IO, as it is."""
     def close_session(self, session: int) -> None:
-        """With `raw_messages` only: end a session."""
+        """End a session once what waits is sent; its sockets are gone at once, "forced server close".
+
+        `SessionEvents.closed` may come later: a client that polls has to ask again first.
+        """
 
 @type_check_only
 class ManagerOptions(TypedDict, total=False):

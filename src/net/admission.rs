@@ -168,15 +168,16 @@ impl Reactor {
             (TransportKind::WebSocket, Wire::Stream(_)) => (Carrier::WebSocket(wire), Outbox::frames()),
             (TransportKind::WebSocket, Wire::Link(_)) => (Carrier::WebSocket(wire), Outbox::packets()),
         };
-        let info = HandshakeInfo { head, address: self.address_of(wire), secure, issued: now, context };
-        let key = self.sessions.insert(SessionEntry {
+        let address = self.address_of(wire);
+        let sockets = Sockets::new(Side::Server, now, connect_timeout).with_parser(self.options.parser);
+        let key = self.sessions.insert_with(|session| SessionEntry {
             sid,
             engine,
-            sockets: Sockets::new(Side::Server, now, connect_timeout).with_parser(self.options.parser),
+            sockets,
             outbox,
             carrier,
             probe: None,
-            info: Arc::new(info),
+            info: Arc::new(HandshakeInfo { session, head, address, secure, issued: now, context }),
             timer: None,
             due: Due::No,
             closing: false,
@@ -190,6 +191,9 @@ impl Reactor {
         self.sids.insert(sid, key);
         self.shards.opened(sid, key);
         self.stats.sessions_opened += 1;
+        if self.options.tell_sessions {
+            self.batch.events.push(Event::SessionOpened { session: key, sid });
+        }
         match kind {
             TransportKind::Polling => self.handle_poll(key, wire, now),
             TransportKind::WebSocket => self.bind_websocket(wire, key),

@@ -82,15 +82,15 @@ pub enum Command {
         /// Refused, with this text.
         refusal: Option<String>,
     },
-    /// Sends a message on a raw session.
+    /// Sends a message on a session, as it is.
     RawSend {
         /// To whom.
         session: SessionKey,
         /// What.
         packet: Encoded,
     },
-    /// Ends a raw session.
-    RawClose {
+    /// Ends a session once what it has to say is sent; its sockets are gone at once.
+    CloseSession {
         /// Which.
         session: SessionKey,
     },
@@ -117,7 +117,7 @@ impl Command {
             | Self::SetMarks { socket, .. }
             | Self::Pause { socket, .. } => Some(socket.tag()),
             Self::Allow { request, .. } => Some(request.tag()),
-            Self::RawSend { session, .. } | Self::RawClose { session } => Some(session.tag()),
+            Self::RawSend { session, .. } | Self::CloseSession { session } => Some(session.tag()),
             Self::Broadcast { .. } | Self::Adopt(_) | Self::TakeOver(_) | Self::Shutdown | Self::Abort => {
                 None
             }

@@ -91,6 +91,13 @@ pub enum Event {
         /// More about it, for people.
         details: Option<Box<str>>,
     },
+    /// An Engine.IO session has begun.
+    SessionOpened {
+        /// Which.
+        session: SessionKey,
+        /// Its secret id.
+        sid: Sid,
+    },
     /// A message of a raw session.
     RawMessage {
         /// From whom.
@@ -100,8 +107,8 @@ pub enum Event {
         /// Whether it is binary.
         binary: bool,
     },
-    /// A raw session is over.
-    RawClosed {
+    /// A session is over, and so are its sockets.
+    SessionClosed {
         /// Which.
         session: SessionKey,
         /// The protocol's word for why.

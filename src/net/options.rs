@@ -60,6 +60,8 @@ pub struct Options {
     pub allow_request: bool,
     /// Whether messages are given as they are, without Socket.IO.
     pub raw_messages: bool,
+    /// Whether the layer above is told of sessions as well.
+    pub tell_sessions: bool,
     /// Whether Engine.IO packets are traced.
     pub trace_engine: bool,
     /// Whether Socket.IO packets are traced.
@@ -86,6 +88,7 @@ impl Default for Options {
             cors: Cors::default(),
             allow_request: false,
             raw_messages: false,
+            tell_sessions: false,
             trace_engine: false,
             trace_socket: false,
             client_files: HashMap::new(),

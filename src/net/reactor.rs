@@ -208,7 +208,7 @@ impl Reactor {
             Command::RawSend { session, packet } => {
                 self.queue(session, packet, Worth::KEPT);
             }
-            Command::RawClose { session } => self.close_session(session, now),
+            Command::CloseSession { session } => self.end_session(session, now),
             Command::Adopt(arrival) => self.adopt(*arrival, now),
             Command::TakeOver(adoption) => self.take_over(*adoption, now),
             Command::Shutdown => self.shutdown(now),
@@ -310,6 +310,11 @@ impl Reactor {
     /// A session.
     pub fn session(&self, key: SessionKey) -> Option<&SessionEntry> {
         self.sessions.get(key)
+    }
+
+    /// All sessions.
+    pub fn session_keys(&self) -> Vec<SessionKey> {
+        self.sessions.keys()
     }
 
     /// A request that waits for the application's word.

@@ -31,6 +31,8 @@ pub(super) const TOO_BIG_HINT: &str = ": raise the option max_http_buffer_size i
 /// What is kept of the request that opened a session; read when somebody asks for it.
 #[derive(Debug)]
 pub struct HandshakeInfo {
+    /// The session.
+    pub session: SessionKey,
     /// The request's head, undecoded.
     pub head: Head,
     /// The peer's IP address; empty over a Unix socket.
@@ -273,8 +275,8 @@ impl Reactor {
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());
         }
-        if self.options.raw_messages {
-            self.batch.events.push(Event::RawClosed { session: key, reason: reason.as_str() });
+        if self.options.raw_messages || self.options.tell_sessions {
+            self.batch.events.push(Event::SessionClosed { session: key, reason: reason.as_str() });
         }
         if let Carrier::Polling(Some(get)) = entry.carrier {
             self.respond_noop(get, now);

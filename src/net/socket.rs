@@ -124,6 +124,16 @@ impl Reactor {
     fn force_close(&mut self, key: SessionKey, now: Instant) {
         self.with_session(key, |entry| entry.engine.close(now));
         self.settle(key, now);
+        self.take_out_sockets(key);
+    }
+
+    /// Ends a session once what it has to say is sent; its sockets are told at once.
+    pub(super) fn end_session(&mut self, key: SessionKey, now: Instant) {
+        self.close_session(key, now);
+        self.take_out_sockets(key);
+    }
+
+    fn take_out_sockets(&mut self, key: SessionKey) {
         let Some(entry) = self.sessions.get(key) else { return };
         let left: Vec<SocketKey> = entry.sockets.tokens().collect();
         for socket in left {

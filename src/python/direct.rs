@@ -15,12 +15,33 @@ use std::time::Instant;
 static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static RUN_IN_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
+/// What a handler gets before the values of an event.
+#[derive(Clone, Copy)]
+enum Leading {
+    Nothing,
+    /// The object that stands for the socket.
+    Socket,
+    /// Its attribute `id`.
+    Id,
+}
+
+impl FromPyObject<'_, '_> for Leading {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        if given.extract::<&str>().is_ok_and(|word| word == "id") {
+            return Ok(Self::Id);
+        }
+        Ok(if given.extract::<bool>()? { Self::Socket } else { Self::Nothing })
+    }
+}
+
 /// How a handler is called.
 #[pyclass(frozen, module = "siox._siox")]
 pub(crate) struct Direct {
     function: Py<PyAny>,
-    /// The socket comes before the values.
-    leading: bool,
+    /// What comes before the values.
+    leading: Leading,
     /// Values that must be there, and values that are passed.
     low: usize,
     high: usize,
@@ -31,7 +52,7 @@ pub(crate) struct Direct {
 #[pymethods]
 impl Direct {
     #[new]
-    fn new(function: Py<PyAny>, leading: bool, low: usize, high: usize, is_async: bool) -> Self {
+    fn new(function: Py<PyAny>, leading: Leading, low: usize, high: usize, is_async: bool) -> Self {
         Self { function, leading, low, high, is_async }
     }
 
@@ -130,12 +151,14 @@ impl<'py, S> Straight<'py, S> {
         run.bind(py).call1(self.arguments(&[&context, function])?)
     }
 
-    /// `first`, the socket where it is wanted, and the values; those too many are dropped.
+    /// `first`, the socket or its id where one is wanted, and the values; those too many are dropped.
     fn arguments(&self, first: &[&Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyTuple>> {
         let direct = self.direct.get();
         let mut all: SmallVec<[Bound<'py, PyAny>; 8]> = first.iter().map(|&each| each.clone()).collect();
-        if direct.leading {
-            all.push(self.object.clone());
+        match direct.leading {
+            Leading::Nothing => {}
+            Leading::Socket => all.push(self.object.clone()),
+            Leading::Id => all.push(self.object.getattr(intern!(self.object.py(), "id"))?),
         }
         all.extend(self.values.iter().take(direct.high));
         PyTuple::new(self.object.py(), all)

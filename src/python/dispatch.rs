@@ -7,7 +7,7 @@ use super::backlog::Queued;
 use super::direct::{self, Straight};
 use super::engine::Engine;
 use super::half::{Half, Looped};
-use super::state::{Known, Rest};
+use super::state::{Arriving, Known, Rest};
 use super::value::{self, PayloadError};
 use crate::net::command::Command;
 use crate::net::event::{Batch, Event, Level, Mark, TraceLayer};
@@ -101,7 +101,10 @@ impl Engine {
                 let layer = if layer == TraceLayer::Engine { "engine" } else { "socket" };
                 events.call_method1(intern!(py, "trace"), (layer, line)).map(drop)
             }
-            Event::RawClosed { session, reason } => {
+            Event::SessionOpened { session, sid } => {
+                events.call_method1(intern!(py, "session"), (session.to_bits(), sid.as_str())).map(drop)
+            }
+            Event::SessionClosed { session, reason } => {
                 events.call_method1(intern!(py, "closed"), (session.to_bits(), reason)).map(drop)
             }
             Event::RawMessage { session, data, binary } => {
@@ -133,8 +136,14 @@ impl Engine {
             Err(PayloadError::Sink(error)) => return Err(*error),
             Err(error) => return Self::violate(slf, socket, error.to_string()),
         };
+        if this.binding.early_rooms {
+            this.core.hub.insert(socket, &namespace, sid);
+        }
+        this.state().arriving = Some(Arriving { socket, namespace: namespace.clone(), info: info.clone() });
         let arguments = (socket.to_bits(), &*namespace, sid.as_str(), auth);
-        let object = this.events.call_method1(py, intern!(py, "connect"), arguments)?;
+        let object = this.events.call_method1(py, intern!(py, "connect"), arguments);
+        this.state().arriving = None;
+        let object = object?;
         if object.is_none(py) {
             let now = this.now();
             this.core.reactor(now).log_unknown_namespace(&namespace, now);

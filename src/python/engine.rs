@@ -82,7 +82,7 @@ impl Engine {
     }
 
     fn namespace_of(&self, socket: SocketKey) -> Option<Arc<str>> {
-        self.state().sockets.get(&socket).map(|known| Arc::clone(&known.namespace))
+        self.state().origin_of(socket).map(|(namespace, _)| Arc::clone(namespace))
     }
 
     pub(super) fn is_driven(&self) -> bool {
@@ -322,7 +322,7 @@ impl Engine {
 
     /// The request that opened a socket's session, for later.
     fn request(slf: &Bound<'_, Self>, key: u64) -> Option<Request> {
-        let info = slf.get().state().sockets.get(&socket_key(key)).map(|known| Arc::clone(&known.info))?;
+        let info = slf.get().state().origin_of(socket_key(key)).map(|(_, info)| Arc::clone(info))?;
         Some(Request::new(slf.clone().unbind(), info))
     }
 

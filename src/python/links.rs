@@ -174,7 +174,7 @@ impl Engine {
         Self::schedule(slf)
     }
 
-    /// Sends a message on a raw session.
+    /// Sends a message on a session.
     fn send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let packet = match message.cast::<PyString>() {
             Ok(text) => Encoded::raw_text(text.to_str()?),
@@ -183,9 +183,9 @@ impl Engine {
         Self::submit(slf, Command::RawSend { session: Key::from_bits(session), packet })
     }
 
-    /// Ends a raw session.
+    /// Ends a session.
     fn close_session(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
-        Self::submit(slf, Command::RawClose { session: Key::from_bits(session) })
+        Self::submit(slf, Command::CloseSession { session: Key::from_bits(session) })
     }
 }
 

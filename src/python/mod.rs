@@ -19,6 +19,7 @@ mod outboxes;
 mod peer;
 mod request;
 mod scopes;
+mod sessions;
 mod state;
 mod targets;
 mod value;

@@ -21,6 +21,8 @@ pub(super) struct Binding {
     pub(super) allowed: Allowed,
     pub(super) virtual_clock: bool,
     pub(super) io_threads: u8,
+    /// A socket has rooms before it is admitted.
+    pub(super) early_rooms: bool,
     /// A plain handler that holds the loop for longer is named in the log.
     pub(super) slow_handler: Duration,
 }
@@ -64,12 +66,14 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
         allowed: Allowed { running: limits::MAX_RUNNING_HANDLERS, bytes: limits::MAX_QUEUED_BYTES },
         virtual_clock: false,
         io_threads: 0,
+        early_rooms: false,
         slow_handler: Duration::MAX,
     };
     set(dict, "max_running_handlers", &mut binding.allowed.running)?;
     set(dict, "max_queued_bytes", &mut binding.allowed.bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
     set(dict, "io_threads", &mut binding.io_threads)?;
+    set(dict, "early_rooms", &mut binding.early_rooms)?;
     set_seconds(dict, "slow_handler", &mut binding.slow_handler)?;
     Ok(binding)
 }
@@ -80,6 +84,7 @@ pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
     set(dict, "max_http_buffer_size", &mut options.max_http_buffer_size)?;
     set(dict, "allow_request", &mut options.allow_request)?;
     set(dict, "raw_messages", &mut options.raw_messages)?;
+    set(dict, "tell_sessions", &mut options.tell_sessions)?;
     set_seconds(dict, "connect_timeout", &mut options.connect_timeout)?;
     if let Some(names) = get::<Vec<String>>(dict, "transports")? {
         options.transports = names.iter().filter_map(|name| TransportKind::parse(name)).collect();

@@ -38,6 +38,13 @@ impl Known {
     }
 }
 
+/// A socket for which Python has no object yet: `Events.connect` is making it.
+pub(super) struct Arriving {
+    pub(super) socket: SocketKey,
+    pub(super) namespace: Arc<str>,
+    pub(super) info: Arc<HandshakeInfo>,
+}
+
 /// Connections that other servers gave us: what each is to be told by that it is over.
 #[derive(Default)]
 pub(super) struct Adopted {
@@ -72,6 +79,7 @@ impl Adopted {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) sockets: HashMap<SocketKey, Known>,
+    pub(super) arriving: Option<Arriving>,
     pub(super) callbacks: HashMap<u64, Callback>,
     pub(super) drains: HashMap<SocketKey, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
@@ -91,6 +99,15 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The namespace of a socket, and the request that opened its session.
+    pub(super) fn origin_of(&self, socket: SocketKey) -> Option<(&Arc<str>, &Arc<HandshakeInfo>)> {
+        let known = self.sockets.get(&socket).map(|known| (&known.namespace, &known.info));
+        known.or_else(|| {
+            let arriving = self.arriving.as_ref().filter(|arriving| arriving.socket == socket)?;
+            Some((&arriving.namespace, &arriving.info))
+        })
+    }
+
     pub(super) fn add(&mut self, turn: Turn) {
         for id in turn.expired_acks {
             self.end_ack(id, Some("timeout"));

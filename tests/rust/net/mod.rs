@@ -16,6 +16,7 @@ mod policies;
 mod polling;
 mod sending;
 mod server;
+mod sessions;
 mod shutdown;
 mod sizes;
 mod sweeps;

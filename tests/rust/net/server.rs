@@ -28,6 +28,8 @@ pub(super) enum Seen {
     Ack { socket: SocketKey, id: u64, data: String },
     Disconnect { socket: SocketKey, reason: &'static str, details: Option<Box<str>> },
     Raw { session: SessionKey, data: Vec<u8>, binary: bool },
+    Opened(SessionKey),
+    Closed(SessionKey, &'static str),
     Drained(SocketKey),
     Marked(SocketKey, Mark),
     Allow(RequestKey),
@@ -50,7 +52,8 @@ impl Seen {
             }
             Event::Ack { socket, id, data, .. } => Self::Ack { socket, id, data: text(&data) },
             Event::Disconnect { socket, reason, details } => Self::Disconnect { socket, reason, details },
-            Event::RawClosed { .. } => Self::Log("a raw session closed".to_owned()),
+            Event::SessionOpened { session, .. } => Self::Opened(session),
+            Event::SessionClosed { session, reason } => Self::Closed(session, reason),
             Event::RawMessage { session, data, binary } => {
                 Self::Raw { session, data: batch.bytes(&data).to_vec(), binary }
             }

@@ -1,0 +1,66 @@
+//! Engine.IO sessions as Python sees them: whatever speaks over them, these exist.
+
+use super::engine::{Engine, socket_key};
+use super::request::Request;
+use crate::net::keys::SessionKey;
+use crate::net::reactor::Reactor;
+use crate::net::session::SessionEntry;
+use crate::net::slots::Key;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+impl Engine {
+    /// Looks at a session, unless it is over.
+    fn look_at<R>(&self, session: u64, look: impl FnOnce(&SessionEntry) -> R) -> PyResult<Option<R>> {
+        let session: SessionKey = Key::from_bits(session);
+        let seen = self.core()?.look(session.tag(), self.now(), |reactor| reactor.session(session).map(look));
+        Ok(seen.flatten())
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// The session that a socket lives on, also when it is gone, until it is forgotten.
+    fn session_of(&self, key: u64) -> PyResult<Option<u64>> {
+        let socket = socket_key(key);
+        let known = self.state().origin_of(socket).map(|(_, info)| info.session.to_bits());
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = self.core()?.look(socket.tag(), self.now(), |reactor| {
+            reactor.socket(socket).map(|entry| entry.session.to_bits())
+        });
+        Ok(found.flatten())
+    }
+
+    /// All sessions.
+    fn sessions(&self) -> PyResult<Vec<u64>> {
+        let (core, now) = (self.core()?, self.now());
+        let numbers = 0..=u8::try_from(core.reactors_of_threads()).unwrap_or(u8::MAX);
+        let keys = numbers.filter_map(|number| core.look(number, now, Reactor::session_keys));
+        Ok(keys.flatten().map(Key::to_bits).collect())
+    }
+
+    /// The secret id of a session.
+    fn session_sid(&self, session: u64) -> PyResult<Option<String>> {
+        self.look_at(session, |entry| entry.sid.as_str().to_owned())
+    }
+
+    /// The request that opened a session, for later.
+    fn session_request(slf: &Bound<'_, Self>, session: u64) -> PyResult<Option<Request>> {
+        let info = slf.get().look_at(session, |entry| Arc::clone(&entry.info))?;
+        Ok(info.map(|info| Request::new(slf.clone().unbind(), info)))
+    }
+
+    /// The name of the transport that a session is on.
+    fn session_transport(&self, session: u64) -> PyResult<&'static str> {
+        let transport = self.look_at(session, |entry| entry.engine.transport().as_str())?;
+        Ok(transport.unwrap_or_default())
+    }
+
+    /// The sockets of a session, those that are not admitted yet among them.
+    fn session_sockets(&self, session: u64) -> PyResult<Vec<u64>> {
+        let sockets = self.look_at(session, |entry| entry.sockets.tokens().map(Key::to_bits).collect())?;
+        Ok(sockets.unwrap_or_default())
+    }
+}

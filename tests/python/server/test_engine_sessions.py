@@ -1,0 +1,139 @@
+"""The engine's own interface: sessions under the sockets, and sockets that are not admitted yet."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from engine_notes import NotingServer
+from siox import testing
+from siox._siox import Direct
+
+WEBSOCKET = "EIO=4&transport=websocket"
+POLLING = "EIO=4&transport=polling"
+
+
+async def joined(wire: testing.Wire, *namespaces: str) -> testing.RawWebSocket:
+    websocket = await wire.websocket(WEBSOCKET)
+    await websocket.receive()
+    for namespace in namespaces:
+        websocket.send(f"40{namespace},")
+    await wire.settle()
+    return websocket
+
+
+async def test_a_session_is_told_of_before_its_sockets_and_after_them() -> None:
+    io = NotingServer()
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a", "/b")
+        [session] = io.engine.sessions()
+        _, told, sid = io.told[0]
+        assert (told, io.engine.session_sid(session)) == (session, sid)
+        assert io.engine.session_transport(session) == "websocket"
+        assert io.engine.session_sockets(session) == [client.key for client in io.clients]
+        request = io.engine.session_request(session)
+        assert request is not None
+        assert request.describe()["query"] == WEBSOCKET
+        websocket.close()
+        await wire.settle()
+        assert io.told[1:] == [
+            ("connect", session, "/a", None),
+            ("connect", session, "/b", None),
+            ("disconnect", session, "transport close"),
+            ("disconnect", session, "transport close"),
+            ("closed", session, "transport close"),
+        ]
+        assert (io.engine.sessions(), io.engine.session_sid(session)) == ([], None)
+        assert (io.engine.session_request(session), io.engine.session_transport(session)) == (None, "")
+        assert (io.engine.session_sockets(session), io.engine.session_of(io.clients[0].key)) == ([], None)
+
+
+async def test_a_raw_session_is_told_of_as_well() -> None:
+    io = NotingServer(raw_messages=True)
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        websocket.close()
+        await wire.settle()
+        assert io.names() == ["session", "message", "closed"]
+
+
+async def test_a_message_goes_as_it_is_and_in_order() -> None:
+    io = NotingServer()
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        assert (await websocket.receive()).startswith("40/a,")
+        [session] = io.engine.sessions()
+        io.engine.broadcast("/a", "first", (), (), (), None, False)
+        io.engine.send(session, "anything")
+        io.engine.emit(io.clients[0].key, "last", ())
+        io.engine.send(session, b"\x00")
+        assert [await websocket.receive() for _ in range(4)] == [
+            '42/a,["first"]',
+            "4anything",
+            '42/a,["last"]',
+            b"\x00",
+        ]
+
+
+async def test_a_session_is_closed_and_its_sockets_are_gone_at_once() -> None:
+    io = NotingServer()
+    async with testing.wire(io) as wire:
+        opened = await wire.request("GET", POLLING)
+        sid = json.loads(opened.text[1:])["sid"]
+        await wire.request("POST", f"{POLLING}&sid={sid}", body=b"40/a,")
+        await wire.settle()
+        [session] = io.engine.sessions()
+        io.engine.close_session(session)
+        await wire.settle()
+        assert io.told[-1] == ("disconnect", session, "forced server close")
+        last = await wire.request("GET", f"{POLLING}&sid={sid}")
+        assert last.text.split("\x1e")[-1] == "1"
+        await wire.settle()
+        assert io.told[-1] == ("closed", session, "forced close")
+
+
+async def test_a_socket_has_rooms_before_it_is_admitted_and_hears_after_the_reply() -> None:
+    io = NotingServer(early_rooms=True)
+    io.admits = False
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        [client] = io.clients
+        io.engine.join(client.key, ["room"])
+        assert io.engine.rooms(client.key) == {client.id, "room"}
+        assert io.engine.select("/a", ["room"], (), None) == [client]
+        for name, rooms in (("all", ()), ("room", ["room"]), ("own", [client.id]), ("other", ["other"])):
+            io.engine.broadcast("/a", name, (), rooms, (), None, False)
+        io.engine.emit(client.key, "one", ())
+        io.engine.broadcast("/a", "volatile", (), (), (), None, True)
+        await wire.settle()
+        io.engine.accept(client.key)
+        assert (await websocket.receive()).startswith("40/a,")
+        heard = [await websocket.receive() for _ in range(4)]
+        assert heard == [f'42/a,["{name}"]' for name in ("all", "room", "own", "one")]
+
+
+async def test_who_is_refused_or_leaves_before_is_in_no_room() -> None:
+    io = NotingServer(early_rooms=True)
+    io.admits = False
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a", "/b")
+        refused, left = io.clients
+        io.engine.refuse(refused.key, "no", None)
+        assert await websocket.receive() == '44/a,{"message":"no"}'
+        assert io.engine.select("/a", (), (), None) == []
+        websocket.close()
+        await wire.settle()
+        assert io.engine.rooms(left.key) == set()
+        assert io.engine.select("/b", (), (), None) == []
+
+
+async def test_a_handler_gets_the_id_before_the_values() -> None:
+    io = NotingServer()
+    calls: list[tuple[Any, ...]] = []
+    io.handlers["e"] = SimpleNamespace(direct=Direct(lambda *values: calls.append(values), "id", 0, 2, False))
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        websocket.send('42/a,["e",1,2,3]')
+        await wire.settle()
+        assert calls == [(io.clients[0].id, 1, 2)]

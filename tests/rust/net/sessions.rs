@@ -1,0 +1,76 @@
+//! Sessions under the sockets, for those who are told of them, speak over them and end them.
+
+use super::client::{Frame, Polling, WebSocket};
+use super::server::{Seen, Server, event};
+use siox::net::command::Command;
+use siox::net::reactor::Reactor;
+use siox::net::worth::Worth;
+use siox::proto::socket::encoded::Encoded;
+
+fn server() -> Server {
+    Server::with(|options| options.tell_sessions = true)
+}
+
+/// What was told, without what nobody asked for here.
+fn told(server: &mut Server) -> Vec<Seen> {
+    let seen = std::mem::take(&mut server.seen).into_iter();
+    seen.filter(|seen| !matches!(seen, Seen::Drained(_) | Seen::Log(_))).collect()
+}
+
+#[test]
+fn a_session_is_told_of_before_its_sockets_and_after_them() {
+    let mut server = server();
+    let mut websocket = WebSocket::open(&mut server);
+    let Some(Seen::Opened(session)) = told(&mut server).pop() else { panic!("nobody was told") };
+    websocket.send("40");
+    websocket.text(&mut server);
+    let socket = server.last_socket();
+    assert_eq!(server.session_of(socket), session);
+    let entry = |reactor: &Reactor| reactor.session(session).map(|entry| entry.info.session);
+    assert_eq!(server.core.look(session.tag(), server.now, entry), Some(Some(session)));
+    drop(websocket);
+    server.until("the end", |server| (server.stat("sessions") == 0).then_some(()));
+    server.settle();
+    let told = told(&mut server);
+    assert!(
+        matches!(told[..], [Seen::Connect { .. }, Seen::Disconnect { .. }, Seen::Closed(closed, "transport close")] if closed == session),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_message_goes_between_packets_and_the_end_after_all_that_waits() {
+    let mut server = server();
+    let mut websocket = WebSocket::join(&mut server);
+    let socket = server.last_socket();
+    let session = server.session_of(socket);
+    server.order(Command::Broadcast { sockets: vec![socket], packet: event("[1]"), worth: Worth::EVENT });
+    server.order(Command::RawSend { session, packet: Encoded::raw_text("raw") });
+    server.send(socket, "[2]");
+    server.seen.clear();
+    server.order(Command::CloseSession { session });
+    server.order(Command::RawSend { session, packet: Encoded::raw_text("late") });
+    let frames = websocket.frames(&mut server);
+    let texts = ["42[1]", "4raw", "42[2]"].map(|text| Frame::Text(text.to_owned()));
+    assert_eq!(frames[..3], texts);
+    assert!(matches!(frames.last(), Some(Frame::Close(_))), "{frames:?}");
+    let told = told(&mut server);
+    assert!(
+        matches!(told[..], [Seen::Disconnect { reason: "forced server close", .. }, Seen::Closed(..)]),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn the_sockets_of_a_polling_session_that_is_closed_are_gone_before_its_next_poll() {
+    let mut server = server();
+    let mut polling = Polling::join(&mut server);
+    let session = server.session_of(server.last_socket());
+    server.seen.clear();
+    server.order(Command::CloseSession { session });
+    server.order(Command::CloseSession { session });
+    server.settle();
+    assert_eq!(server.reasons(), ["forced server close"]);
+    assert_eq!(polling.poll(&mut server).body, "1");
+    assert!(server.seen.contains(&Seen::Closed(session, "forced close")));
+}
