@@ -1,0 +1,34 @@
+"""NiceGUI, which imports `socketio` itself, in two tabs of headless Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from peers import CHROMIUM, HERE, node
+from started import Application, started
+
+LIBRARY = "python-socketio"
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(90)
+async def test_a_click_in_one_tab_is_seen_in_two() -> None:
+    async with started(LIBRARY, "nicegui_app.py", "{port}", cwd=HERE / "apps") as application:
+        about = await application.get("/about")
+        assert about["server"].startswith("siox.compat") == (LIBRARY == "siox")
+        report = await node("nicegui.mjs", f"{application.url}/", str(CHROMIUM), patience=70)
+        assert report["complaints"] == []
+        assert report["sockets"] == 2
+        assert report["clicks"] == ["2 clicks", "2 clicks"]
+        assert report["greetings"] == ["Hello Ada!", "Hello !"]
+        assert report["answers"] == [[], ["42"]]
+        assert report["done"] is True
+        await gone(application, 2)
+
+
+async def gone(application: Application, count: int) -> None:
+    """The page learns of closed tabs, when it has waited for them to come back."""
+    async with asyncio.timeout(10):
+        while (await application.get("/about"))["gone"] < count:
+            await asyncio.sleep(0.1)
