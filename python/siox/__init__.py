@@ -8,6 +8,7 @@ from siox._listening import Listener
 from siox._streams import EventStream
 from siox.broadcast import BroadcastOperator
 from siox.client import ClientSocket, ClientSocketOperator, connect
+from siox.compat import install, uninstall
 from siox.config import ClientConfig, Cors, ServerConfig
 from siox.exceptions import (
     AckTimeoutError,
@@ -60,4 +61,6 @@ __all__ = [
     "UsageError",
     "connect",
     "event",
+    "install",
+    "uninstall",
 ]

@@ -7,7 +7,7 @@ PUBLIC = """
     Ack AckTimeoutError BroadcastOperator ClientConfig ClientSocket ClientSocketOperator ConnectError Cors
     DisconnectedError EventError EventStream Handlers Handshake Headers LimitExceededError Listener Manager
     Namespace Outbox PacketDecodeError ParentNamespace ProtocolError RefusedError Server ServerConfig
-    SioxError Socket SocketOperator UsageError connect event
+    SioxError Socket SocketOperator UsageError connect event install uninstall
 """
 PUBLIC_BLOCKING = """
     BroadcastOperator ClientSocket ClientSocketOperator EventStream Handlers Manager Namespace Outbox
