@@ -143,7 +143,7 @@ def _panel(axes: Axes, found: list[tuple[str, Figure]], chart: Bars) -> None:
         axes.annotate(rounded(median), (median + more, place), **beside)
     axes.set_yticks(places, [PEER_OF[peer].label for peer, _ in found])
     for tick, (peer, _) in zip(axes.get_yticklabels(), found, strict=True):
-        tick.set_fontweight("bold" if peer.startswith("siox") else "normal")
+        tick.set_fontweight("bold" if _is_ours(peer) else "normal")
     axes.invert_yaxis()
     if chart.logarithmic:
         axes.set_xscale("log")
@@ -189,8 +189,12 @@ def _canvas(title: str, height: float) -> Canvas:
     return canvas
 
 
+def _is_ours(peer: str) -> bool:
+    return peer.startswith(("siox", "drop-in"))
+
+
 def _colour(peer: str) -> str:
-    if peer.startswith("siox"):
+    if _is_ours(peer):
         return OURS
     return LIMIT if peer.startswith("bare") else THEIRS
 

@@ -43,6 +43,11 @@ def _python_socketio(server: str) -> Peer:
     )
 
 
+def _drop_in(name: str, label: str, server: str) -> Peer:
+    command = (sys.executable, str(PEERS / "drop_in.py"), "--server", server)
+    return Peer(name=name, label=f"drop-in, {label}", command=command)
+
+
 def _bare(name: str, label: str, frames: int) -> Peer:
     command = (str(binary("bare")), "--frames-per-write", str(frames))
     return Peer(name=name, label=label, command=command, needs="cargo", package="bare")
@@ -72,6 +77,9 @@ _ALL = (
     _python_socketio("uvicorn"),
     _python_socketio("aiohttp"),
     _python_socketio("granian"),
+    _drop_in("drop-in", "own listener", "own"),
+    _drop_in("drop-in-adopted", "uvicorn's sockets", "adopted"),
+    _drop_in("drop-in-bytes", "uvicorn's ASGI messages", "bytes"),
     _bare("feeder", "bare loop, 256 frames a write", 256),
     _client(SIOX_CLIENT, "siox's client", sys.executable, "siox_client.py"),
     _client(
@@ -91,3 +99,5 @@ _ALL = (
 PEER_OF = {peer.name: peer for peer in _ALL}
 PYTHON_SOCKETIO = ("uvicorn", "aiohttp", "granian")
 """The servers of python-socketio, of which the best one counts."""
+DROP_IN = ("drop-in", "drop-in-adopted", "drop-in-bytes")
+"""The same application with siox's classes in the place of python-socketio's."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benches.run.figures import rounded
-from benches.run.peers import PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import DROP_IN, PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 from benches.run.places import ROOT
 from benches.run.results import Results
 from benches.run.rows import HANDLER_COSTS, ROW_OF
@@ -25,6 +25,19 @@ CLIENT_LINES = (
     ("client-receive", "events received a second"),
     ("client-emit", "emitted"),
     ("client-echo", "answers awaited"),
+)
+DROP_IN_LINES = (
+    ("lockstep", "broadcast to 1,000 clients, one at a time: CPU µs per delivery"),
+    ("flat-60", "the same flat out"),
+    ("echo-1", "echo with ack, 50 connections, 1 in flight: requests/s"),
+    ("echo-10", "the same, 10 in flight"),
+    ("idle", "memory of an idle connection, bytes"),
+)
+DROP_IN_HEADINGS = (
+    "python-socketio, its best server",
+    "siox's own listener",
+    "uvicorn, its sockets",
+    "uvicorn, ASGI messages",
 )
 COLUMNS = (("siox",), ("socketioxide",), ("node",), PYTHON_SOCKETIO)
 HEADINGS = ("siox", "socketioxide (Rust)", "Node socket.io", "python-socketio, its best server")
@@ -67,9 +80,47 @@ def block(results: Results, path: Path) -> str:
             "",
             f"![CPU time of the server per delivery]({picture})",
             "",
-            *(line for text in (of_clients(results), plainly(results)) if text for line in (text, "")),
+            *(
+                line
+                for text in (of_drop_in(results), of_clients(results), plainly(results))
+                if text
+                for line in (text, "")
+            ),
         ]
     )
+
+
+def of_drop_in(results: Results) -> str:
+    """Return the table of a python-socketio application whose import was changed; empty: not measured."""
+    lines: list[str] = []
+    for row, title in DROP_IN_LINES:
+        rival = results.best(row, PYTHON_SOCKETIO) if row in results.rows() else None
+        if rival is None or results.figure(row, DROP_IN[0]) is None:
+            continue
+        theirs = _cell(results, row, PYTHON_SOCKETIO)
+        cells = [_beside(results, row, peer, rival) for peer in DROP_IN]
+        lines.append(f"| {title} | {theirs} | {' | '.join(cells)} |")
+    if not lines:
+        return ""
+    return "\n".join(
+        [
+            "An application written for python-socketio, the same file, with siox's classes in place of "
+            "python-socketio's ([how](docs/migrating-from-python-socketio.md)):",
+            "",
+            f"| | {' | '.join(DROP_IN_HEADINGS)} |",
+            f"| --- |{' ---: |' * len(DROP_IN_HEADINGS)}",
+            *lines,
+        ]
+    )
+
+
+def _beside(results: Results, row: str, peer: str, rival: str) -> str:
+    """Write a figure, and how many times better than the rival's it is."""
+    found, ratio = results.figure(row, peer), results.ratio(row, peer, rival)
+    if found is None or ratio is None or not ratio.median:
+        return ""
+    better = ratio.median if ROW_OF[row].more_is_better else 1 / ratio.median
+    return f"{rounded(found.median)} ({rounded(better)} x)"
 
 
 def of_clients(results: Results) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from benches.run.peers import PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import DROP_IN, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 
 Load: TypeAlias = Mapping[str, str | float]
 """Options of the load generator, without the dashes."""
@@ -16,7 +16,8 @@ P99 = "latency_ms.p99"
 MEMORY = "bytes_per_connection"
 
 OTHERS = ("socketioxide", "node", *PYTHON_SOCKETIO)
-MAX_BURST = {"node": 200, "uvicorn": 40, "aiohttp": 40, "granian": 40, "asgi": 40, "siox-bytes": 40}
+_FEW = ("uvicorn", "aiohttp", "granian", "asgi", "siox-bytes", "drop-in-bytes")
+MAX_BURST = {"node": 200, **dict.fromkeys(_FEW, 40)}
 """Broadcasts of one burst, of servers that would take minutes for more; they coalesce nothing in either."""
 HANDLER_COSTS = (0.0, 0.1, 1.0, 10.0)
 """Milliseconds of work in the handler."""
@@ -179,7 +180,7 @@ def _client(
 
 _BURSTS: Load = {"burst": 100}
 _UNDER_UVICORN = ("siox-adopted", "siox-bytes", "asgi")
-_ECHOING = ("siox", "siox-async", *_UNDER_UVICORN, *OTHERS)
+_ECHOING = ("siox", "siox-async", *_UNDER_UVICORN, *DROP_IN, *OTHERS)
 _SOME = ("siox", "socketioxide", "node", "aiohttp")
 
 ROWS = (
@@ -189,7 +190,7 @@ ROWS = (
         mode="lockstep",
         load={},
         quick={},
-        peers=("siox", "bare", *_UNDER_UVICORN, *OTHERS),
+        peers=("siox", "bare", *_UNDER_UVICORN, *DROP_IN, *OTHERS),
         quick_peers=("siox", "bare"),
         often=("siox", "bare"),
         often_rounds=9,
@@ -207,8 +208,8 @@ ROWS = (
         "Broadcast flat out to 1,000 clients, 60 B",
         load={"burst": 500},
         quick=_BURSTS,
-        peers=("siox", "bare", "bare-16", *_UNDER_UVICORN, *OTHERS),
-        quick_peers=("siox", "bare-16", *_UNDER_UVICORN, "node", *PYTHON_SOCKETIO),
+        peers=("siox", "bare", "bare-16", *_UNDER_UVICORN, *DROP_IN, *OTHERS),
+        quick_peers=("siox", "bare-16", *_UNDER_UVICORN, *DROP_IN, "node", *PYTHON_SOCKETIO),
     ),
     _broadcast(
         "flat-1k",
@@ -248,7 +249,7 @@ ROWS = (
         load={"in-flight": 10},
         quick={},
         peers=("bare", *_ECHOING),
-        quick_peers=("bare", "siox", "siox-async", *_UNDER_UVICORN, "node", "aiohttp"),
+        quick_peers=("bare", "siox", "siox-async", *_UNDER_UVICORN, "drop-in", "node", "aiohttp"),
     ),
     _echo(
         "echo-alone",
@@ -274,8 +275,8 @@ ROWS = (
         mode="idle",
         load={"clients": 10_000, "seconds": 1},
         quick={"clients": 500, "seconds": 0.2},
-        peers=("siox", "siox-closures", "siox-adopted", "siox-bytes", "bare", *OTHERS),
-        quick_peers=("siox", "siox-closures", "node"),
+        peers=("siox", "siox-closures", "siox-adopted", "siox-bytes", *DROP_IN, "bare", *OTHERS),
+        quick_peers=("siox", "siox-closures", "drop-in", "node"),
         rounds=1,
         files=10_200,
         seconds=12.0,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benches.run.peers import PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import DROP_IN, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 from benches.run.results import Results
 from benches.run.rows import ROW_OF
 
@@ -67,6 +67,20 @@ class Verdict:
 
 def _client(text: str, row: str) -> Target:
     return Target(text=text, row=row, at_least=10, peer=SIOX_CLIENT, against=(PYTHON_SOCKETIO_CLIENT,))
+
+
+def _drop_in(text: str, row: str, own: float, messages: float, ceilings: tuple[str, str]) -> Iterator[Target]:
+    """Yield the targets of a python-socketio application whose import was changed: a server each."""
+    for peer in DROP_IN:
+        plain = peer == "drop-in-bytes"
+        yield Target(
+            text=f"{peer}, {text}: above python-socketio",
+            row=row,
+            peer=peer,
+            at_least=messages if plain else own,
+            against=PYTHON_SOCKETIO,
+            ceiling=ceilings[plain],
+        )
 
 
 NEAR = 1.15
@@ -145,6 +159,20 @@ TARGETS = (
     ),
     Target(text="memory per idle connection, at 10,000", row="idle", at_most=6144, unit="B"),
     Target(text="connections accepted", row="connect", at_least=12_000, unit="/s"),
+    *_drop_in("deliveries in lockstep for the same CPU", "lockstep", 10, 2.5, ("bare", "asgi")),
+    *_drop_in("deliveries flat out for the same CPU", "flat-60", 10, 2.5, ("bare-16", "asgi")),
+    *_drop_in("echo, 1 in flight", "echo-1", 5, 2.5, ("bare", "asgi")),
+    *_drop_in("echo, 10 in flight", "echo-10", 5, 2.5, ("bare", "asgi")),
+    *(
+        Target(
+            text=f"{peer}, memory per idle connection: of python-socketio's",
+            row="idle",
+            peer=peer,
+            at_most=0.5,
+            against=PYTHON_SOCKETIO,
+        )
+        for peer in DROP_IN[:2]
+    ),
     _client("client, events received: above python-socketio's", "client-receive"),
     _client("client, events emitted: above python-socketio's", "client-emit"),
 )

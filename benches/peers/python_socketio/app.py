@@ -1,4 +1,4 @@
-"""The benches' application on python-socketio; `serve.py` puts it on a server.
+"""The benches' application on python-socketio; `serve.py` puts it on a server, and `../drop_in.py` on siox.
 
 Handlers are coroutines and `emit` is awaited, as its documentation has it; it encodes once for a room.
 """
@@ -24,11 +24,16 @@ class Json:
         return orjson.dumps(value).decode()
 
 
-def make_server(async_mode: str) -> socketio.AsyncServer:
-    """Return the server with its handlers; `async_mode` is "asgi" or "aiohttp"."""
+def make_server(async_mode: str, json: Any = Json) -> socketio.AsyncServer:
+    """Return the server with its handlers.
+
+    Args:
+        async_mode: "asgi" or "aiohttp".
+        json: python-socketio's own setting; orjson makes it faster.
+    """
     sio = socketio.AsyncServer(
         async_mode=async_mode,
-        json=Json,
+        json=json,
         ping_interval=25,
         http_compression=False,
         max_http_buffer_size=10_000_000,

@@ -8,7 +8,7 @@ import pytest
 from benches.run import rows, session
 from benches.run.figures import figure, pick, ratio, rounded
 from benches.run.peers import PEER_OF, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
-from benches.run.readme import BEGIN, END, of_clients, plainly, renew
+from benches.run.readme import BEGIN, END, of_clients, of_drop_in, plainly, renew
 from benches.run.results import Results, Sample
 from benches.run.rows import CPU, P99, ROW_OF, ROWS
 from benches.run.table import row_table, target_table
@@ -147,7 +147,7 @@ def test_the_short_form_takes_one_round_of_a_few_servers() -> None:
     steps = session.plan(ROWS, None, quick=True)
     assert {step.round for step in steps} == {0}
     assert {step.row.name for step in steps} == set(ROW_OF)
-    assert len(steps) <= 50
+    assert len(steps) <= 55
     words = ROW_OF["flat-60"].arguments("siox", quick=True)
     assert words[words.index("--clients") + 1] == "100"
     assert words.count("--clients") == 1, "the generator takes an option once"
@@ -212,6 +212,37 @@ def test_the_readme_says_what_a_client_does() -> None:
         "A client, in one process, does this: 2,000 events received a second (20.0 times what "
         "python-socketio's does), 3,000 emitted (30.0 times)."
     )
+
+
+def test_the_readme_has_the_drop_in_beside_the_library_that_it_stands_in_for() -> None:
+    results = results_of(
+        {
+            ("lockstep", "drop-in"): [5.0],
+            ("lockstep", "drop-in-bytes"): [20.0],
+            ("lockstep", "aiohttp"): [60.0],
+            ("lockstep", "granian"): [50.0],
+            ("echo-1", "drop-in"): [100_000.0],
+            ("echo-1", "aiohttp"): [20_000.0],
+        }
+    )
+    text = of_drop_in(results)
+    assert "one at a time: CPU µs per delivery | 50.0 (granian) | 5.00 (10.0 x) |  | 20.0 (2.50 x) |" in text
+    assert "requests/s | 20,000 (aiohttp) | 100,000 (5.00 x) |  |  |" in text
+    assert of_drop_in(results_of({("lockstep", "granian"): [50.0]})) == ""
+
+
+def test_a_drop_in_has_targets_on_each_of_its_servers() -> None:
+    figures = {("echo-10", "uvicorn"): [20_000.0], ("echo-10", "drop-in"): [90_000.0]}
+    verdicts = {
+        verdict.target.peer: (verdict.value, verdict.met)
+        for verdict in judge(results_of(figures | {("echo-10", "drop-in-bytes"): [50_000.0]}))
+        if verdict.target.row == "echo-10" and verdict.target.peer.startswith("drop-in")
+    }
+    assert verdicts == {
+        "drop-in": (4.5, False),
+        "drop-in-adopted": (None, False),
+        "drop-in-bytes": (2.5, True),
+    }
 
 
 def test_the_readme_gets_the_table_and_where_siox_buys_nothing(tmp_path: Path) -> None:
