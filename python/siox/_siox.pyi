@@ -18,6 +18,8 @@ class EngineOptions(TypedDict, total=False):
 
     path: str
     ping_interval: float
+    announced_ping_interval: float
+    """What the handshake says instead of `ping_interval`."""
     ping_timeout: float
     max_http_buffer_size: int
     connect_timeout: float
@@ -28,8 +30,13 @@ class EngineOptions(TypedDict, total=False):
     """"default" or "msgpack"."""
     max_attachments: int
     cors: dict[str, Any] | None
-    """None: same origin. Else origins ("*" or a list), methods, allowed_headers, exposed_headers,
-    credentials, max_age."""
+    """None: same origin. Else origins, methods, allowed_headers, exposed_headers, credentials, max_age.
+
+    The origins are "*", a list, "echo" (every page is let in and named), "own" (pages of the server itself,
+    also by X-Forwarded-Host and -Proto, are let in and named) or "off" (nobody is checked or told).
+    """
+    cookie: tuple[str, str] | None
+    """Set by the first answer to a polling client: its name, and what follows the value ("; Path=/")."""
     allow_request: bool
     """Whether to ask `Events.allow_request`."""
     default: Callable[[Any], Any] | None
@@ -51,7 +58,8 @@ class EngineOptions(TypedDict, total=False):
     """Call `SessionEvents`, whatever speaks over a session."""
     early_rooms: bool
     """A socket has rooms, its own and those it joins, from `Events.connect` on, not from `accept` on; what is
-    broadcast to it meanwhile leaves after the CONNECT reply."""
+    broadcast to it meanwhile leaves after the CONNECT reply. And it has them until `Engine.forget`, which
+    Python calls when it likes after `Events.disconnect`."""
     low_water: int
     high_water: int
     outbox_limit: int
@@ -447,8 +455,15 @@ class Engine:
         """Return the transport that carries it now; empty: it is over."""
     def session_sockets(self, session: int) -> list[int]:
         """Return the keys of its sockets, those included that are not accepted yet."""
-    def send(self, session: int, message: str | bytes) -> None:
-        """Send a message of Engine.IO, as it is."""
+    def set_ping(self, interval: float, timeout: float, announced: float | None = None) -> None:
+        """Change the options of these names, for sessions that are open as well."""
+    def send(self, session: int, message: str | bytes) -> bool:
+        """Send a message of Engine.IO, as it is; True as `emit`."""
+    def pause_session(self, session: int, paused: bool) -> None:
+        """Read nothing more of a session, whose peer is not timed out meanwhile, or read on.
+
+        What was read before is still told.
+        """
     def close_session(self, session: int) -> None:
         """End a session once what waits is sent; its sockets are gone at once, "forced server close".
 

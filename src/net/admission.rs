@@ -49,8 +49,9 @@ impl Reactor {
             self.respond(wire, response, now);
             return;
         }
-        if head.method() == "OPTIONS" && self.options.cors_enabled() {
-            self.send_response(wire, self.options.cors.preflight(&head), now);
+        if head.method() == "OPTIONS" && self.options.cors.has_preflight() {
+            let preflight = self.options.cors.preflight(&head, self.is_secure(wire));
+            self.send_response(wire, preflight, now);
             return;
         }
         let admitted = self.admit(wire, &head, now);
@@ -91,7 +92,7 @@ impl Reactor {
         let info = info.map(|entry| SessionInfo { transport: entry.engine.transport() });
         let admission = verify(&request, self.options.transports, info)?;
         let secure = self.is_secure(wire);
-        if self.options.cors.check(origin.as_deref(), head.host(), secure) == Verdict::Refused {
+        if self.options.cors.check(head, secure) == Verdict::Refused {
             self.log_origin_refused(origin.as_deref().unwrap_or_default(), head.host(), now);
             return Err(BadRequest::OriginRefused.into());
         }
@@ -186,6 +187,8 @@ impl Reactor {
             lost: false,
             put_off: 0,
             paused: false,
+            held: false,
+            greeted: false,
             held_post: None,
         });
         self.sids.insert(sid, key);
@@ -322,10 +325,10 @@ impl Reactor {
 
     /// Remembers the Origin of a request whose response depends on it.
     pub(super) fn set_origin(&mut self, wire: Wire, head: &Head) {
-        if !self.options.cors_enabled() {
+        if !self.options.cors.has_headers() {
             return;
         }
-        let origin = head.header("origin").map(Box::from);
+        let origin = self.options.cors.shown_origin(head, self.is_secure(wire)).map(Box::from);
         match wire {
             Wire::Stream(key) => {
                 let exchange =
@@ -344,7 +347,7 @@ impl Reactor {
 
     /// The headers that tell browsers who may read a response.
     pub(super) fn cors_headers(&self, wire: Wire) -> Vec<HeaderPair> {
-        if !self.options.cors_enabled() {
+        if !self.options.cors.has_headers() {
             return Vec::new();
         }
         let origin = match wire {

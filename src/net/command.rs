@@ -75,6 +75,13 @@ pub enum Command {
         /// Stop, else resume.
         paused: bool,
     },
+    /// The same of a session, whatever its sockets ask for.
+    PauseSession {
+        /// Which.
+        session: SessionKey,
+        /// Stop, else resume.
+        paused: bool,
+    },
     /// The application's word on a request.
     Allow {
         /// Which.
@@ -117,7 +124,9 @@ impl Command {
             | Self::SetMarks { socket, .. }
             | Self::Pause { socket, .. } => Some(socket.tag()),
             Self::Allow { request, .. } => Some(request.tag()),
-            Self::RawSend { session, .. } | Self::CloseSession { session } => Some(session.tag()),
+            Self::RawSend { session, .. }
+            | Self::CloseSession { session }
+            | Self::PauseSession { session, .. } => Some(session.tag()),
             Self::Broadcast { .. } | Self::Adopt(_) | Self::TakeOver(_) | Self::Shutdown | Self::Abort => {
                 None
             }

@@ -18,7 +18,7 @@ use crate::proto::limits;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A reactor and its lock.
 pub(super) struct Seat {
@@ -184,6 +184,15 @@ impl Core {
         self.with_all(Reactor::drain);
     }
 
+    /// Changes how often peers are asked for a sign of life.
+    pub fn set_ping(&self, interval: Duration, timeout: Duration, announced: Option<Duration>) {
+        self.with_all(|reactor| {
+            let session = &mut reactor.options.session;
+            (session.ping_interval, session.ping_timeout) = (interval, timeout);
+            session.announced_ping_interval = announced;
+        });
+    }
+
     fn with_all(&self, act: impl Fn(&mut Reactor)) {
         for (number, _) in (0..).zip(&self.seats) {
             if let Some(mut reactor) = self.lock(number) {
@@ -339,7 +348,6 @@ mod tests {
     use crate::net::listener::Listener;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
-    use std::time::Duration;
 
     fn core() -> Core {
         let core = Core::new(&Options::default(), Instant::now()).unwrap();

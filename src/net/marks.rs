@@ -63,7 +63,7 @@ impl Reactor {
     }
 
     /// Whether a session's outbox is at the high-water mark.
-    pub(super) fn is_session_full(&self, key: SessionKey) -> bool {
+    pub fn is_session_full(&self, key: SessionKey) -> bool {
         let outbox = self.sessions.get(key).map(|entry| &entry.outbox);
         outbox.is_some_and(|outbox| {
             outbox.is_blocked() && outbox.pending() >= outbox.marks(&self.options.marks).high_water

@@ -2,8 +2,10 @@
 
 use super::outbox::Marks;
 use crate::proto::engine::{SessionConfig, Transports};
-use crate::proto::http::{Cors, Head, HttpLimits, Origins, Response};
+use crate::proto::http::response::HeaderPair;
+use crate::proto::http::{Cors, Head, HttpLimits, Response};
 use crate::proto::limits;
+use crate::proto::sid::Sid;
 use crate::proto::socket::{ConnectionLimits, Parser};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -35,6 +37,23 @@ impl File {
     }
 }
 
+/// The cookie that a polling client gets with its session, for balancers that look for one.
+#[derive(Debug, Clone)]
+pub struct Cookie {
+    /// Its name; the value is the session's id.
+    pub name: String,
+    /// What follows the value, a semicolon first; or nothing.
+    pub attributes: String,
+}
+
+impl Cookie {
+    /// The header that sets it.
+    pub fn header(&self, sid: &Sid) -> HeaderPair {
+        let value = format!("{}={}{}", self.name, sid.as_str(), self.attributes);
+        (Cow::Borrowed("Set-Cookie"), Cow::Owned(value))
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -56,6 +75,8 @@ pub struct Options {
     pub transports: Transports,
     /// Who may connect from a browser.
     pub cors: Cors,
+    /// Set by the first answer to a polling client.
+    pub cookie: Option<Cookie>,
     /// Whether the application has a word on every handshake.
     pub allow_request: bool,
     /// Whether messages are given as they are, without Socket.IO.
@@ -86,6 +107,7 @@ impl Default for Options {
             max_http_buffer_size: limits::MAX_HTTP_BUFFER_SIZE,
             transports: Transports::ALL,
             cors: Cors::default(),
+            cookie: None,
             allow_request: false,
             raw_messages: false,
             tell_sessions: false,
@@ -95,12 +117,5 @@ impl Default for Options {
             static_files: HashMap::new(),
             marks: Marks::default(),
         }
-    }
-}
-
-impl Options {
-    /// Whether responses carry the headers of cross-origin requests.
-    pub fn cors_enabled(&self) -> bool {
-        self.cors.origins != Origins::SameOrigin
     }
 }

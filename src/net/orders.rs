@@ -3,7 +3,8 @@
 use super::command::Command;
 use super::core::Core;
 use super::inbox::Inbox;
-use super::keys::SocketKey;
+use super::keys::{SessionKey, SocketKey};
+use super::reactor::Reactor;
 use super::shards::Shard;
 use super::worth::Worth;
 use crate::proto::limits;
@@ -80,6 +81,15 @@ impl Core {
         self.is_full(socket)
     }
 
+    /// Sends a message on a session, for the driving thread. True when who sends more should wait.
+    pub fn send_raw(&self, session: SessionKey, packet: Encoded, now: Instant) -> bool {
+        if session.tag() == 0 {
+            return self.reactor(now).send_raw(session, packet);
+        }
+        self.submit(Command::RawSend { session, packet }, now);
+        self.is_session_full(session)
+    }
+
     /// Sends one packet to many sockets, for the driving thread. True when who emits more should wait for
     /// the rounds under way.
     pub fn broadcast(&self, sockets: Vec<SocketKey>, packet: Encoded, worth: Worth, now: Instant) -> bool {
@@ -105,11 +115,20 @@ impl Core {
     /// Whether whoever sends this socket more from another thread should wait until that has left.
     /// When the reactor is in use nobody waits for it to find out.
     pub fn is_full(&self, socket: SocketKey) -> bool {
-        let Some(seat) = self.seat(socket.tag()) else { return false };
-        self.inbox(socket.tag()).is_some_and(Inbox::is_behind)
+        self.is_full_at(socket.tag(), |reactor| reactor.is_full(socket))
+    }
+
+    /// The same of a session.
+    pub fn is_session_full(&self, session: SessionKey) -> bool {
+        self.is_full_at(session.tag(), |reactor| reactor.is_session_full(session))
+    }
+
+    fn is_full_at(&self, number: u8, look: impl FnOnce(&Reactor) -> bool) -> bool {
+        let Some(seat) = self.seat(number) else { return false };
+        self.inbox(number).is_some_and(Inbox::is_behind)
             || match seat.reactor.try_lock() {
-                Ok(reactor) => reactor.is_full(socket),
-                Err(TryLockError::Poisoned(reactor)) => reactor.into_inner().is_full(socket),
+                Ok(reactor) => look(&reactor),
+                Err(TryLockError::Poisoned(reactor)) => look(&reactor.into_inner()),
                 Err(TryLockError::WouldBlock) => false,
             }
     }

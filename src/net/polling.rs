@@ -115,9 +115,14 @@ impl Reactor {
                 let body = entry.outbox.take_payload(most);
                 entry.carrier = Carrier::Polling(None);
                 entry.engine.end_get();
+                let is_first = !std::mem::replace(&mut entry.greeted, true);
+                let cookie = self.options.cookie.as_ref().filter(|_| is_first);
+                let cookie = cookie.map(|cookie| cookie.header(&entry.sid));
                 self.stats.bytes_out += body.len() as u64;
                 self.bind_request(wire, key, Part::Answer);
-                self.respond(wire, poll_response(body), now);
+                let mut response = poll_response(body);
+                response.headers.extend(cookie);
+                self.respond(wire, response, now);
             }
             Carrier::Polling(None) => {
                 let waits = !entry.outbox.is_empty();

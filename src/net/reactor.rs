@@ -24,7 +24,6 @@ use super::socket::SocketEntry;
 use super::stats::Stats;
 use super::sweep::Sweep;
 use super::timers::Timers;
-use super::worth::Worth;
 use crate::proto::limits;
 use crate::proto::sid::{RANDOM_BYTES, Sid};
 use mio::{Events, Poll, Registry, Token, Waker};
@@ -204,9 +203,10 @@ impl Reactor {
             Command::WatchDrain { socket } => self.watch_drain(socket),
             Command::SetMarks { socket, marks } => self.set_marks(socket, marks, now),
             Command::Pause { socket, paused } => self.pause_socket(socket, paused, now),
+            Command::PauseSession { session, paused } => self.hold_session(session, paused, now),
             Command::Allow { request, refusal } => self.allow(request, refusal, now),
             Command::RawSend { session, packet } => {
-                self.queue(session, packet, Worth::KEPT);
+                self.send_raw(session, packet);
             }
             Command::CloseSession { session } => self.end_session(session, now),
             Command::Adopt(arrival) => self.adopt(*arrival, now),

@@ -87,6 +87,10 @@ pub struct SessionEntry {
     pub put_off: u8,
     /// What it sends is not read until its handlers catch up.
     pub paused: bool,
+    /// The layer above wants it so, whatever its sockets ask for.
+    pub held: bool,
+    /// Its first poll was answered.
+    pub greeted: bool,
     /// A payload that came meanwhile: its client sends no other before this is answered.
     pub held_post: Option<Box<(Wire, Bytes)>>,
 }
@@ -331,12 +335,18 @@ impl Reactor {
         self.pause_session(session, now);
     }
 
+    /// The layer above can take no more of a session, or can again.
+    pub(super) fn hold_session(&mut self, key: SessionKey, held: bool, now: Instant) {
+        self.with_session(key, |entry| entry.held = held);
+        self.pause_session(key, now);
+    }
+
     /// Stops reading what a session's peer sends while one of its sockets is behind, or reads on; nobody is
     /// timed out meanwhile.
     pub(super) fn pause_session(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        let paused =
-            entry.sockets.tokens().any(|socket| self.sockets.get(socket).is_some_and(|entry| entry.paused));
+        let is_behind = |socket| self.sockets.get(socket).is_some_and(|entry| entry.paused);
+        let paused = entry.held || entry.sockets.tokens().any(is_behind);
         if entry.paused == paused {
             return;
         }

@@ -189,6 +189,12 @@ impl Reactor {
         self.queue(entry.session, packet, Worth::KEPT);
     }
 
+    /// Sends a message on a session, as it is. True when its outbox is at the high-water mark.
+    pub fn send_raw(&mut self, session: SessionKey, packet: Encoded) -> bool {
+        self.push_broadcasts();
+        self.queue(session, packet, Worth::KEPT)
+    }
+
     /// Sends to one socket. True when its outbox is at the high-water mark.
     pub fn send(&mut self, socket: SocketKey, packet: Encoded, worth: Worth) -> bool {
         self.push_broadcasts();

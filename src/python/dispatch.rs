@@ -227,10 +227,14 @@ impl Engine {
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         let object = this.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
+        let is_known = object.is_some();
         let told = object.map_or(Ok(()), |object| {
             let arguments = (object, reason, details.as_deref());
             this.events.call_method1(py, intern!(py, "disconnect"), arguments).map(drop)
         });
+        if is_known && told.is_ok() && this.binding.early_rooms {
+            return Ok(());
+        }
         // Python has forgotten it by now, unless something failed there, or never knew of it.
         told.and(Self::forget(slf, socket.to_bits()))
     }

@@ -1,13 +1,12 @@
-//! The bytes driver as Python sees it: requests and websockets of another server, and raw sessions.
+//! The bytes driver as Python sees it: requests and websockets of another server.
 
 use super::engine::Engine;
 use super::half::Looped;
-use crate::net::command::Command;
 use crate::net::keys::LinkKey;
 use crate::net::link::{Context, LinkKind, Opening, Outgoing};
 use crate::net::slots::Key;
 use crate::proto::http::{Head, Response};
-use crate::proto::socket::encoded::{Encoded, Part};
+use crate::proto::socket::encoded::Part;
 use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -172,20 +171,6 @@ impl Engine {
         this.core()?.reactor(now).close_link(Key::from_bits(link), now);
         this.drop_scopes();
         Self::schedule(slf)
-    }
-
-    /// Sends a message on a session.
-    fn send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<()> {
-        let packet = match message.cast::<PyString>() {
-            Ok(text) => Encoded::raw_text(text.to_str()?),
-            Err(_) => Encoded::raw_binary(&message.extract::<Vec<u8>>()?),
-        };
-        Self::submit(slf, Command::RawSend { session: Key::from_bits(session), packet })
-    }
-
-    /// Ends a session.
-    fn close_session(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
-        Self::submit(slf, Command::CloseSession { session: Key::from_bits(session) })
     }
 }
 

@@ -1,13 +1,14 @@
 //! The engine's settings out of the dict that the Python layer has checked.
 
 use super::backlog::Allowed;
-use crate::net::options::{File, Options};
+use crate::net::options::{Cookie, File, Options};
 use crate::net::worth::Policy;
 use crate::proto::engine::{SessionConfig, TransportKind};
-use crate::proto::http::{Cors, HttpLimits, Origins};
+use crate::proto::http::{Cors, HttpLimits, Origins, Response};
 use crate::proto::limits;
 use crate::proto::socket::{ConnectionLimits, Parser};
 use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
 use std::collections::HashMap;
@@ -100,6 +101,7 @@ pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
     if let Some(settings) = get::<Bound<'_, PyDict>>(dict, "cors")? {
         options.cors = cors(&settings)?;
     }
+    options.cookie = cookie(dict)?;
     options.client_files = files(dict, "client_files")?;
     options.static_files = files(dict, "static_files")?;
     set(dict, "low_water", &mut options.marks.low_water)?;
@@ -123,6 +125,7 @@ fn session(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<SessionConfi
         ..SessionConfig::default()
     };
     set_seconds(dict, "ping_interval", &mut session.ping_interval)?;
+    session.announced_ping_interval = get(dict, "announced_ping_interval")?.map(duration);
     set_seconds(dict, "ping_timeout", &mut session.ping_timeout)?;
     set_seconds(dict, "upgrade_timeout", &mut session.upgrade_timeout)?;
     set(dict, "allow_upgrades", &mut session.allow_upgrades)?;
@@ -142,6 +145,9 @@ fn cors(dict: &Bound<'_, PyDict>) -> PyResult<Cors> {
     if let Some(origins) = dict.get_item("origins")? {
         cors.origins = match origins.extract::<String>() {
             Ok(any) if any == "*" => Origins::Any,
+            Ok(word) if word == "echo" => Origins::Echo,
+            Ok(word) if word == "own" => Origins::Own,
+            Ok(word) if word == "off" => Origins::Off,
             Ok(one) => Origins::List(vec![one]),
             Err(_) => Origins::List(origins.extract()?),
         };
@@ -152,6 +158,15 @@ fn cors(dict: &Bound<'_, PyDict>) -> PyResult<Cors> {
     set(dict, "credentials", &mut cors.credentials)?;
     cors.max_age = get(dict, "max_age")?;
     Ok(cors)
+}
+
+fn cookie(dict: &Bound<'_, PyDict>) -> PyResult<Option<Cookie>> {
+    let Some((name, attributes)) = get::<(String, String)>(dict, "cookie")? else { return Ok(None) };
+    let whole = format!("{name}={attributes}");
+    if name.is_empty() || Response::empty(200).add_header("Set-Cookie", whole).is_err() {
+        return Err(PyValueError::new_err("cookie: its name or its attributes cannot stand in a header"));
+    }
+    Ok(Some(Cookie { name, attributes }))
 }
 
 fn files(dict: &Bound<'_, PyDict>, name: &str) -> PyResult<HashMap<String, File>> {

@@ -1,12 +1,17 @@
 //! Engine.IO sessions as Python sees them: whatever speaks over them, these exist.
 
 use super::engine::{Engine, socket_key};
+use super::half::Looped;
+use super::options::duration;
 use super::request::Request;
+use crate::net::command::Command;
 use crate::net::keys::SessionKey;
 use crate::net::reactor::Reactor;
 use crate::net::session::SessionEntry;
 use crate::net::slots::Key;
+use crate::proto::socket::encoded::Encoded;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use std::sync::Arc;
 
 impl Engine {
@@ -56,6 +61,46 @@ impl Engine {
     fn session_transport(&self, session: u64) -> PyResult<&'static str> {
         let transport = self.look_at(session, |entry| entry.engine.transport().as_str())?;
         Ok(transport.unwrap_or_default())
+    }
+
+    /// Changes how often peers are asked for a sign of life.
+    #[pyo3(signature = (interval, timeout, announced = None))]
+    fn set_ping(&self, py: Python<'_>, interval: f64, timeout: f64, announced: Option<f64>) -> PyResult<()> {
+        let core = self.core()?;
+        let announced = announced.map(duration);
+        py.detach(|| core.set_ping(duration(interval), duration(timeout), announced));
+        Ok(())
+    }
+
+    /// Sends a message on a session.
+    fn send(slf: &Bound<'_, Self>, session: u64, message: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (this, session) = (slf.get(), Key::from_bits(session));
+        let core = this.core()?;
+        let packet = match message.cast::<PyString>() {
+            Ok(text) => Encoded::raw_text(text.to_str()?),
+            Err(_) => Encoded::raw_binary(&message.extract::<Vec<u8>>()?),
+        };
+        if core.is_owner() {
+            let full = core.send_raw(session, packet, this.now());
+            Self::schedule(slf)?;
+            return Ok(full);
+        }
+        // Nobody would carry it out, now or ever.
+        if !this.is_driven() {
+            return Ok(false);
+        }
+        core.submit(Command::RawSend { session, packet }, this.now());
+        Ok(core.is_session_full(session))
+    }
+
+    /// Ends a session.
+    fn close_session(slf: &Bound<'_, Self>, session: u64) -> PyResult<()> {
+        Self::submit(slf, Command::CloseSession { session: Key::from_bits(session) })
+    }
+
+    /// Reads nothing more of a session, or reads on.
+    fn pause_session(slf: &Bound<'_, Self>, session: u64, paused: bool) -> PyResult<()> {
+        Self::submit(slf, Command::PauseSession { session: Key::from_bits(session), paused })
     }
 
     /// The sockets of a session, those that are not admitted yet among them.

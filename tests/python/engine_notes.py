@@ -43,7 +43,8 @@ class Notes(EngineEvents):
 
     def _disconnect(self, client: Client, reason: str, details: str | None) -> None:
         self._noting.told.append(("disconnect", self._noting.engine.session_of(client.key), reason))
-        self._noting.engine.forget(client.key)
+        if self._noting.forgets:
+            self._noting.engine.forget(client.key)
 
     def session(self, session: int, sid: str) -> None:
         self._noting.told.append(("session", session, sid))
@@ -62,6 +63,7 @@ class NotingServer(siox.Server):
         told: the calls, in order.
         clients: the sockets that asked to join, in order.
         admits: whether they are let in at once.
+        forgets: whether they are forgotten at once when they leave.
         handlers: theirs, as `Engine.accept` takes them.
     """
 
@@ -70,7 +72,7 @@ class NotingServer(siox.Server):
         self._options = options
         self.told: list[tuple[Any, ...]] = []
         self.clients: list[Client] = []
-        self.admits = True
+        self.admits = self.forgets = True
         self.handlers: dict[str, Any] = {}
 
     @property

@@ -16,6 +16,13 @@ pub enum Origins {
     Any,
     /// Pages of these origins, written as browsers send them: `https://example.com`.
     List(Vec<String>),
+    /// Every page, and each is named to its browser.
+    Echo,
+    /// Pages of the server itself, under the name that it has here or that a proxy in front of it has
+    /// (`X-Forwarded-Host` and `-Proto`); they are named as if they were of elsewhere. python-engineio's way.
+    Own,
+    /// Every page, as somebody else judges them and tells their browsers.
+    Off,
 }
 
 /// The settings of cross-origin requests.
@@ -58,21 +65,41 @@ pub enum Verdict {
 }
 
 impl Cors {
-    /// Judges the Origin of a request to `host` over TLS (`secure`) or not.
+    /// Whether responses carry headers for browsers.
+    pub fn has_headers(&self) -> bool {
+        !matches!(self.origins, Origins::SameOrigin | Origins::Off)
+    }
+
+    /// Whether a preflight has an answer.
+    pub fn has_preflight(&self) -> bool {
+        self.origins != Origins::SameOrigin
+    }
+
+    /// Judges the Origin of a request that came over TLS (`secure`) or not.
     ///
     /// Without Origin it is allowed: it comes from no page, or from one of the same origin.
-    pub fn check(&self, origin: Option<&str>, host: Option<&str>, secure: bool) -> Verdict {
-        let Some(origin) = origin else { return Verdict::Allowed };
-        let allowed = origin_is_clean(origin)
+    pub fn check(&self, head: &Head, secure: bool) -> Verdict {
+        let Some(origin) = head.header_bytes("origin").map(String::from_utf8_lossy) else {
+            return Verdict::Allowed;
+        };
+        let is_same = || head.host().is_some_and(|host| is_same_origin(&origin, host, secure));
+        let allowed = origin_is_clean(&origin)
             && match &self.origins {
-                Origins::Any => true,
-                Origins::List(list) => list.iter().any(|known| known == origin),
-                Origins::SameOrigin => host.is_some_and(|host| is_same_origin(origin, host, secure)),
+                Origins::Any | Origins::Echo | Origins::Off => true,
+                Origins::List(list) => list.iter().any(|known| *known == origin),
+                Origins::SameOrigin => is_same(),
+                Origins::Own => is_same() || is_forwarded_origin(&origin, head, secure),
             };
         if allowed { Verdict::Allowed } else { Verdict::Refused }
     }
 
-    /// The headers of every response, errors included; `origin` is that of the request.
+    /// The Origin of a request, unless no response is to name it.
+    pub fn shown_origin<'a>(&self, head: &'a Head, secure: bool) -> Option<&'a str> {
+        let is_shown = self.origins != Origins::Own || self.check(head, secure) == Verdict::Allowed;
+        head.header("origin").filter(|_| is_shown)
+    }
+
+    /// The headers of every response, errors included; `origin` is what [`Cors::shown_origin`] gave.
     pub fn headers(&self, origin: Option<&str>) -> Vec<HeaderPair> {
         let mut headers = self.origin_headers(origin);
         if !headers.is_empty() && !self.exposed_headers.is_empty() {
@@ -81,10 +108,10 @@ impl Cors {
         headers
     }
 
-    /// The answer to a preflight request.
-    pub fn preflight(&self, head: &Head) -> Response {
+    /// The answer to a preflight request that came over TLS (`secure`) or not.
+    pub fn preflight(&self, head: &Head, secure: bool) -> Response {
         let mut response = Response::empty(204);
-        response.headers = self.origin_headers(head.header("origin"));
+        response.headers = self.origin_headers(self.shown_origin(head, secure));
         if response.headers.is_empty() {
             return response;
         }
@@ -111,10 +138,10 @@ impl Cors {
     fn origin_headers(&self, origin: Option<&str>) -> Vec<HeaderPair> {
         let mut headers = Vec::new();
         let reflected = match &self.origins {
-            Origins::SameOrigin => return headers,
+            Origins::SameOrigin | Origins::Off => return headers,
             // Browsers refuse `*` together with credentials: the origin itself is given then.
             Origins::Any if !self.credentials => Some("*"),
-            Origins::Any => origin.filter(|origin| origin_is_clean(origin)),
+            Origins::Any | Origins::Echo | Origins::Own => origin.filter(|origin| origin_is_clean(origin)),
             Origins::List(list) => origin.filter(|origin| list.iter().any(|known| known == origin)),
         };
         if let Some(origin) = reflected {
@@ -163,6 +190,17 @@ fn is_same_origin(origin: &str, host: &str, secure: bool) -> bool {
         && origin_port.unwrap_or(default_port) == port.unwrap_or(default_port)
 }
 
+/// Compares with what a proxy in front calls the server; of several proxies the first, which the browser saw.
+fn is_forwarded_origin(origin: &str, head: &Head, secure: bool) -> bool {
+    let first = |name| head.header(name).and_then(|list| list.split(',').next()).map(str::trim);
+    let (scheme, host) = (first("x-forwarded-proto"), first("x-forwarded-host"));
+    if scheme.is_none() && host.is_none() {
+        return false;
+    }
+    let secure = scheme.map_or(secure, |scheme| scheme.eq_ignore_ascii_case("https"));
+    host.or(head.host()).is_some_and(|host| is_same_origin(origin, host, secure))
+}
+
 /// Splits `host:port`; the colons of an IPv6 address in brackets are its own.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
@@ -185,8 +223,18 @@ mod tests {
         headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect()
     }
 
+    fn head(method: &str, lines: &[(&[u8], &[u8])]) -> Head {
+        Head::build(method, "/", lines.iter().copied()).unwrap()
+    }
+
     fn preflight(cors: &Cors, lines: &[(&[u8], &[u8])]) -> Response {
-        cors.preflight(&Head::build("OPTIONS", "/", lines.iter().copied()).unwrap())
+        cors.preflight(&head("OPTIONS", lines), false)
+    }
+
+    fn check(cors: &Cors, origin: Option<&str>, host: Option<&str>, secure: bool) -> Verdict {
+        let origin = origin.map(|origin| (&b"origin"[..], origin.as_bytes()));
+        let host = host.map(|host| (&b"host"[..], host.as_bytes()));
+        cors.check(&head("GET", &origin.into_iter().chain(host).collect::<Vec<_>>()), secure)
     }
 
     #[test]
@@ -214,25 +262,25 @@ mod tests {
             ("", "a.com", false, Refused),
         ];
         for (origin, host, secure, verdict) in cases {
-            let found = Cors::default().check(Some(origin), Some(host), secure);
+            let found = check(&Cors::default(), Some(origin), Some(host), secure);
             assert_eq!(found, verdict, "{origin} at {host}, secure {secure}");
         }
-        assert_eq!(Cors::default().check(Some("http://a"), None, false), Refused);
+        assert_eq!(check(&Cors::default(), Some("http://a"), None, false), Refused);
     }
 
     #[test]
     fn a_request_without_origin_is_allowed() {
         for cors in [Cors::default(), list(&[])] {
-            assert_eq!(cors.check(None, Some("a"), false), Allowed);
+            assert_eq!(check(&cors, None, Some("a"), false), Allowed);
         }
     }
 
     #[test]
     fn a_list_holds_the_origins_letter_by_letter() {
         let cors = list(&["https://a.com"]);
-        assert_eq!(cors.check(Some("https://a.com"), Some("b"), true), Allowed);
+        assert_eq!(check(&cors, Some("https://a.com"), Some("b"), true), Allowed);
         for origin in ["https://a.com/", "https://a.com.evil", "http://a.com", "*", "null"] {
-            assert_eq!(cors.check(Some(origin), Some("b"), true), Refused, "{origin}");
+            assert_eq!(check(&cors, Some(origin), Some("b"), true), Refused, "{origin}");
         }
     }
 
@@ -241,10 +289,10 @@ mod tests {
         let any = Cors { origins: Origins::Any, credentials: true, ..Cors::default() };
         for origin in ["http://a\r\nX: y", "http://a\0", "http://a\x7f", "\t"] {
             assert!(!origin_is_clean(origin));
-            assert_eq!(any.check(Some(origin), Some("a"), false), Refused);
+            assert_eq!(check(&any, Some(origin), Some("a"), false), Refused);
             assert!(any.headers(Some(origin)).iter().all(|(_, value)| !value.contains(origin)));
         }
-        assert_eq!(any.check(Some("http://a"), Some("b"), false), Allowed);
+        assert_eq!(check(&any, Some("http://a"), Some("b"), false), Allowed);
     }
 
     #[test]
@@ -304,5 +352,55 @@ mod tests {
             ]
         );
         assert_eq!(preflight(&Cors::default(), asks).headers, []);
+    }
+    #[test]
+    fn every_page_is_let_in_and_named_or_nothing_is_said() {
+        let asks: &[(&[u8], &[u8])] = &[(b"origin", b"http://a")];
+        let echo = Cors { origins: Origins::Echo, credentials: true, ..Cors::default() };
+        let named = [
+            ("Access-Control-Allow-Origin", "http://a"),
+            ("Vary", "Origin"),
+            ("Access-Control-Allow-Credentials", "true"),
+        ];
+        assert_eq!(shown(&echo.headers(Some("http://a"))), named);
+        assert_eq!(shown(&preflight(&echo, asks).headers)[..1], named[..1]);
+        let off = Cors { origins: Origins::Off, credentials: true, ..Cors::default() };
+        assert_eq!(
+            (off.has_headers(), off.has_preflight(), off.headers(Some("http://a"))),
+            (false, true, vec![])
+        );
+        assert_eq!((preflight(&off, asks).status, preflight(&off, asks).headers), (204, vec![]));
+        for cors in [&echo, &off] {
+            assert_eq!(check(cors, Some("http://a"), Some("b"), true), Allowed);
+        }
+    }
+
+    #[test]
+    fn a_page_of_the_server_itself_is_named_whatever_a_proxy_calls_it() {
+        let own = Cors { origins: Origins::Own, ..Cors::default() };
+        let cases: [(&str, &[(&[u8], &[u8])], bool, Verdict); 9] = [
+            ("http://in", &[], false, Allowed),
+            ("https://in", &[], false, Refused),
+            ("https://in", &[(b"x-forwarded-proto", b"https")], false, Allowed),
+            ("http://out", &[(b"x-forwarded-host", b"out")], false, Allowed),
+            ("https://out", &[(b"x-forwarded-host", b"out")], true, Allowed),
+            (
+                "https://out",
+                &[(b"x-forwarded-host", b"out, in"), (b"x-forwarded-proto", b" https , http")],
+                false,
+                Allowed,
+            ),
+            ("http://in", &[(b"x-forwarded-host", b"out")], false, Allowed),
+            ("http://b", &[(b"x-forwarded-host", b"out, b")], false, Refused),
+            ("http://", &[(b"x-forwarded-host", b"")], false, Refused),
+        ];
+        for (origin, forwarded, secure, verdict) in cases {
+            let mut lines = vec![(&b"host"[..], &b"in"[..]), (b"origin", origin.as_bytes())];
+            lines.extend(forwarded);
+            let head = head("GET", &lines);
+            assert_eq!(own.check(&head, secure), verdict, "{origin}");
+            assert_eq!(own.shown_origin(&head, secure), (verdict == Allowed).then_some(origin));
+        }
+        assert_eq!(shown(&own.headers(None)), [("Vary", "Origin")]);
     }
 }

@@ -6,6 +6,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from engine_notes import NotingServer
 from siox import testing
 from siox._siox import Direct
@@ -137,3 +139,95 @@ async def test_a_handler_gets_the_id_before_the_values() -> None:
         websocket.send('42/a,["e",1,2,3]')
         await wire.settle()
         assert calls == [(io.clients[0].id, 1, 2)]
+
+
+async def test_a_session_that_is_held_is_not_read() -> None:
+    io = NotingServer(raw_messages=True)
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire)
+        [session] = io.engine.sessions()
+        io.engine.pause_session(session, True)
+        websocket.send("4first")
+        await wire.settle()
+        assert io.names() == ["session"]
+        io.engine.pause_session(session, False)
+        await wire.settle()
+        assert io.told[1:] == [("message", session, "first")]
+
+
+async def test_who_sends_messages_learns_that_too_much_waits() -> None:
+    io = NotingServer(raw_messages=True, low_water=10, high_water=1000)
+    async with testing.wire(io) as wire:
+        opened = await wire.request("GET", POLLING)
+        assert opened.status == 200
+        await wire.settle()
+        [session] = io.engine.sessions()
+        assert not io.engine.send(session, "x" * 500)
+        await wire.settle()  # it is found that nobody polls
+        assert io.engine.send(session, "x" * 500)
+
+
+async def test_the_handshake_of_a_polling_session_is_as_the_options_say() -> None:
+    io = NotingServer(
+        announced_ping_interval=33.5, cookie=("io", "; Path=/"), cors={"origins": "echo", "credentials": True}
+    )
+    async with testing.wire(io) as wire:
+        opened = await wire.request("GET", POLLING, headers={"Origin": "http://a"})
+        told = json.loads(opened.text[1:])
+        assert (told["pingInterval"], told["pingTimeout"]) == (33500, 20000)
+        assert opened.headers["set-cookie"] == f"io={told['sid']}; Path=/"
+        assert opened.headers["access-control-allow-origin"] == "http://a"
+        assert opened.headers["access-control-allow-credentials"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "status", "named"),
+    [
+        ("own", "http://test", 200, "http://test"),
+        ("own", "https://outside", 200, "https://outside"),
+        ("own", "http://elsewhere", 400, None),
+        ("off", "http://elsewhere", 200, None),
+    ],
+)
+async def test_origins_are_judged_and_named(
+    origins: str, origin: str, status: int, named: str | None
+) -> None:
+    io = NotingServer(cors={"origins": origins})
+    async with testing.wire(io) as wire:
+        forwarded = {"X-Forwarded-Host": "outside", "X-Forwarded-Proto": "https"}
+        answer = await wire.request("GET", POLLING, headers={"Origin": origin, **forwarded})
+        assert (answer.status, answer.headers.get("access-control-allow-origin")) == (status, named)
+        preflight = await wire.request("OPTIONS", POLLING, headers={"Origin": origin, **forwarded})
+        assert (preflight.status, preflight.headers.get("access-control-allow-origin")) == (204, named)
+
+
+async def test_a_cookie_that_would_break_its_header_is_refused() -> None:
+    with pytest.raises(ValueError, match="cookie"):
+        NotingServer(cookie=("io", "; Path=/\r\nX: y")).engine  # noqa: B018
+
+
+async def test_a_socket_has_its_rooms_until_it_is_forgotten() -> None:
+    io = NotingServer(early_rooms=True)
+    io.forgets = False
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        [client] = io.clients
+        session = io.engine.session_of(client.key)
+        websocket.close()
+        await wire.settle()
+        assert io.names()[-2:] == ["disconnect", "closed"]
+        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == ({client.id}, session)
+        io.engine.broadcast("/a", "late", (), (), (), None, False)
+        io.engine.forget(client.key)
+        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == (set(), None)
+
+
+async def test_pings_come_as_often_as_was_said_last() -> None:
+    io = NotingServer(raw_messages=True)
+    async with testing.wire(io) as wire:
+        io.engine.set_ping(1, 2, 3)
+        websocket = await wire.websocket(WEBSOCKET)
+        told = json.loads((await websocket.receive())[1:])
+        assert (told["pingInterval"], told["pingTimeout"]) == (3000, 2000)
+        await wire.advance(1)
+        assert await websocket.receive() == "2"

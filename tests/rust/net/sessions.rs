@@ -1,8 +1,9 @@
 //! Sessions under the sockets, for those who are told of them, speak over them and end them.
 
-use super::client::{Frame, Polling, WebSocket};
-use super::server::{Seen, Server, event};
+use super::client::{Frame, POLLING, Polling, WebSocket, sid_in};
+use super::server::{Seen, Server, event, secs};
 use siox::net::command::Command;
+use siox::net::options::Cookie;
 use siox::net::reactor::Reactor;
 use siox::net::worth::Worth;
 use siox::proto::socket::encoded::Encoded;
@@ -73,4 +74,64 @@ fn the_sockets_of_a_polling_session_that_is_closed_are_gone_before_its_next_poll
     assert_eq!(server.reasons(), ["forced server close"]);
     assert_eq!(polling.poll(&mut server).body, "1");
     assert!(server.seen.contains(&Seen::Closed(session, "forced close")));
+}
+
+#[test]
+fn a_session_that_is_held_is_not_read_and_not_timed_out() {
+    let mut server = server();
+    let mut websocket = WebSocket::join(&mut server);
+    let socket = server.last_socket();
+    let session = server.session_of(socket);
+    server.order(Command::PauseSession { session, paused: true });
+    websocket.send("42[1]");
+    server.run(secs(60));
+    assert_eq!((server.packets().len(), server.stat("sessions")), (0, 1));
+    // A socket that catches up is not the session's business.
+    server.order(Command::Pause { socket, paused: true });
+    server.order(Command::Pause { socket, paused: false });
+    server.settle();
+    assert_eq!(server.packets().len(), 0);
+    server.order(Command::PauseSession { session, paused: false });
+    server.settle();
+    assert_eq!(server.packets(), ["[1]"]);
+}
+
+#[test]
+fn a_post_of_a_session_that_is_held_waits() {
+    let mut server = server();
+    let mut polling = Polling::join(&mut server);
+    let session = server.session_of(server.last_socket());
+    server.order(Command::PauseSession { session, paused: true });
+    polling.posts.send_post(&polling.target, "42[1]");
+    assert_eq!(polling.posts.answer_now(&mut server), None);
+    server.order(Command::PauseSession { session, paused: false });
+    assert_eq!(polling.posts.answer(&mut server).body, "ok");
+    assert_eq!(server.packets(), ["[1]"]);
+}
+
+#[test]
+fn the_handshake_says_another_interval_than_pings_come_in() {
+    let mut server = Server::with(|options| options.session.announced_ping_interval = Some(secs(33)));
+    let mut client = server.connect();
+    let answer = client.get(&mut server, POLLING);
+    assert!(answer.body.contains("\"pingInterval\":33000,"), "{answer:?}");
+    let target = format!("{POLLING}&sid={}", sid_in(&answer.body));
+    client.send_get(&target);
+    server.run(secs(25));
+    assert_eq!(client.answer(&mut server).body, "2");
+}
+
+#[test]
+fn the_first_answer_of_a_polling_session_sets_the_cookie_and_no_other() {
+    let mut server = Server::with(|options| {
+        let (name, attributes) = ("io".to_owned(), "; Path=/; HttpOnly".to_owned());
+        options.cookie = Some(Cookie { name, attributes });
+    });
+    let mut client = server.connect();
+    let answer = client.get(&mut server, POLLING);
+    let sid = sid_in(&answer.body);
+    assert_eq!(answer.headers("set-cookie"), [format!("io={sid}; Path=/; HttpOnly")]);
+    let target = format!("{POLLING}&sid={sid}");
+    let answers = [server.connect().post(&mut server, &target, "40"), client.get(&mut server, &target)];
+    assert!(answers.iter().all(|answer| answer.headers("set-cookie").is_empty()), "{answers:?}");
 }

@@ -159,7 +159,7 @@ impl Session {
         OpenPacket {
             sid: Cow::Borrowed(sid),
             upgrades: Transports { polling: false, websocket },
-            ping_interval: config.ping_interval,
+            ping_interval: config.announced_ping_interval.unwrap_or(config.ping_interval),
             ping_timeout: config.ping_timeout,
             max_payload: Some(config.max_payload),
         }

@@ -14,6 +14,8 @@ use thiserror::Error;
 pub struct SessionConfig {
     /// Server: time between a pong and the next ping.
     pub ping_interval: Duration,
+    /// Server: the same as the handshake says it, where clients are to count with another time than ours.
+    pub announced_ping_interval: Option<Duration>,
     /// Server: time for the pong.
     pub ping_timeout: Duration,
     /// Time for an upgrade, from the WebSocket's opening.
@@ -30,6 +32,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             ping_interval: limits::PING_INTERVAL,
+            announced_ping_interval: None,
             ping_timeout: limits::PING_TIMEOUT,
             upgrade_timeout: limits::UPGRADE_TIMEOUT,
             max_payload: limits::MAX_HTTP_BUFFER_SIZE,
