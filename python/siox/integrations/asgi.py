@@ -56,11 +56,7 @@ class ASGIApp:
             await self._elsewhere(scope, receive, send)
             return
         self._server._attach(asyncio.get_running_loop())
-        if scope["type"] == "http":
-            with self._host:
-                await _Request(self._server, receive, send).serve(scope, target)
-        elif scope["type"] == "websocket" and not _adopt(self._server, scope, target):
-            await _WebSocket(self._server, receive, send).serve(scope, target)
+        await serve(self._server, self._host, scope, receive, send, target)
 
     def _target(self, scope: Scope) -> str | None:
         """Return the request's target as the engine knows it, or None if it is not for us."""
@@ -79,6 +75,24 @@ class ASGIApp:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
             await _respond(send, "http.response", 404, [("content-type", "text/plain; charset=utf-8")], body)
+
+
+async def serve(server: Server, host: Host, scope: Scope, receive: Receive, send: Send, target: str) -> None:
+    """Serve a connection that is for the server, which runs on this loop.
+
+    Args:
+        server: whose engine it is for.
+        host: the server around us.
+        scope: the connection's.
+        receive: gives its messages.
+        send: takes ours.
+        target: path and query, as the engine knows them.
+    """
+    if scope["type"] == "http":
+        with host:
+            await _Request(server, receive, send).serve(scope, target)
+    elif scope["type"] == "websocket" and not _adopt(server, scope, target):
+        await _WebSocket(server, receive, send).serve(scope, target)
 
 
 class _Request:

@@ -1,0 +1,41 @@
+"""An asyncio server in an aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from siox.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from siox.compat.socketio._bridge import Bridge
+
+
+def attach(bridge: Bridge, app: Any, path: str) -> None:
+    """Serve below a path of an application, from its start to its end.
+
+    Raises:
+        UsageError: no application of aiohttp's, or the server is served at another path already.
+    """
+    from siox.integrations.aiohttp import attach
+
+    stripped = path.strip("/")
+    wanted, core = f"/{stripped}/" if stripped else "/", bridge.core
+    if core.config.path != wanted:
+        if bridge.made:
+            raise UsageError(f"the server is served at {core.config.path!r} already, not at {wanted!r}")
+        core.config = dataclasses.replace(core.config, path=wanted)
+    bridge.say("aiohttp")
+    attach(core, app)
+
+
+async def answer(bridge: Bridge, request: Any) -> Any:
+    """Serve a request of aiohttp's that some route of the application has brought here."""
+    from siox.integrations.aiohttp import _Attached
+
+    bridge.say("aiohttp")
+    bridge.core._attach(asyncio.get_running_loop())
+    if bridge.host is None:
+        bridge.host = _Attached(bridge.core)
+    return await bridge.host.serve(request)

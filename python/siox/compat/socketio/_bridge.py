@@ -1,0 +1,267 @@
+"""What lies between python-socketio's server object and the Rust engine: who is connected, and by which path.
+
+Free of asyncio and of threads: subclasses say how handlers run.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from typing import Any
+
+from siox.compat.socketio._environ import environ_of
+from siox.compat.socketio._handlers import Entry, Tables
+from siox.compat.socketio._hooks import MSGPACK, reasons
+from siox.compat.socketio._rooms import Aliases
+
+log = logging.getLogger("siox")
+
+REASONS = {
+    "client namespace disconnect": "client disconnect",
+    "server namespace disconnect": "server disconnect",
+    "server shutting down": "server disconnect",
+    "forced close": "server disconnect",
+    "forced server close": "server disconnect",
+    "ping timeout": "ping timeout",
+    "transport close": "transport close",
+    "transport error": "transport error",
+    "parse error": "transport error",
+}
+"""siox's reasons, which are JavaScript's, to python-socketio's."""
+
+
+def reason_of(reason: str) -> str:
+    """Return python-socketio's word for why a client has gone."""
+    return REASONS.get(reason, "transport close")
+
+
+class State(enum.IntEnum):
+    """Where a client is in its life."""
+
+    JOINING = 0
+    """Its connect handler runs."""
+    CONNECTED = 1
+    LEAVING = 2
+    """Its disconnect handler runs, or is about to."""
+    GONE = 3
+
+
+class Client:
+    """One client in one namespace, on the fast path: what stands for a socket in the engine's calls.
+
+    Attributes:
+        id: its sid.
+        left: why it left while its connect handler ran.
+        silent: its disconnect handler is not called: it was refused.
+    """
+
+    __slots__ = ("_key", "_own", "_strand", "ended", "id", "left", "namespace", "session", "silent", "state")
+
+    def __init__(self, key: int, namespace: str, sid: str, session: Session) -> None:
+        self._key = key
+        self.id = sid
+        self.namespace = namespace
+        self.session = session
+        self.state = State.JOINING
+        self.left: str | None = None
+        self.silent = False
+        self.ended: Any = None
+        self._own: Any = None
+        self._strand: Any = None
+
+    def _error_listeners(self) -> tuple[()]:
+        return ()
+
+
+class Session:
+    """One Engine.IO connection.
+
+    Attributes:
+        key: its number in the engine, None where the engine does not know it.
+        sid: its Engine.IO sid.
+        data: what `save_session` and `session` keep.
+        clients: the sockets on it.
+        closed: the engine has no such session any more.
+        work: for the subclass: what waits for its turn.
+    """
+
+    __slots__ = ("clients", "closed", "data", "key", "reason", "sid", "view", "work")
+
+    def __init__(self, key: int, sid: str) -> None:
+        self.key = key
+        self.sid = sid
+        self.data: dict[Any, Any] | None = None
+        self.clients: tuple[Client, ...] = ()
+        self.closed = False
+        self.reason: str | None = None
+        self.view: Any = None
+        self.work: Any = None
+
+
+class Bridge:
+    """See the module. One for each server.
+
+    Attributes:
+        sio: python-socketio's server.
+        core: siox's server below it.
+        fast: Rust speaks Socket.IO; otherwise python-socketio's own code does, over Rust's Engine.IO.
+        sessions: by the engine's number.
+        by_sid: by Engine.IO sid.
+        foreign: python-engineio's own server is below, and nothing here has any part in it.
+        driver: what carries the connections, as the log has it.
+        clients: by namespace and sid; on the fast path only.
+    """
+
+    def __init__(self, sio: Any) -> None:
+        self.sio = sio
+        self.core: Any = None
+        self.fast = True
+        self.foreign = False
+        self.driver: str | None = None
+        self.events: Any = None
+        self.host: Any = None
+        self.sessions: dict[int, Session] = {}
+        self.by_sid: dict[str, Session] = {}
+        self.clients: dict[str, dict[str, Client]] = {}
+        self.aliases = Aliases()
+        self.tables = Tables()
+
+    # -- the path
+
+    def check(self) -> None:
+        """Something was set that the fast path may not know: leave it if so."""
+        sio = self.sio
+        if self.foreign or getattr(sio, "async_mode", None) is None:
+            return  # it is not made yet
+        if self.fast and (found := reasons(sio)):
+            self.go_visible(found[0])
+        self.handlers_changed()
+
+    def go_visible(self, why: str) -> None:
+        """Have python-socketio's own code speak Socket.IO from now on."""
+        if not self.fast:
+            return
+        log.info("this server takes the Python-visible path, which is slower: %s", why)
+        if self.made:
+            self.hand_over()
+        self.fast = False
+
+    def hand_over(self) -> None:
+        """Give python-socketio's code what the engine knows of clients."""
+        raise NotImplementedError
+
+    @property
+    def parser(self) -> str:
+        """How the engine writes packets."""
+        return "msgpack" if self.fast and self.sio.packet_class is MSGPACK else "default"
+
+    def say(self, driver: str) -> None:
+        """Say once by which driver siox serves."""
+        if self.driver is None:
+            self.driver = driver
+            path = "fast path" if self.fast else "Python-visible path"
+            log.info("siox drives this Socket.IO server, by %s, on the %s", driver, path)
+
+    environ_of_request = staticmethod(environ_of)
+
+    @property
+    def engine(self) -> Any:
+        """The Rust engine, made on first use."""
+        return self.core._engine
+
+    @property
+    def made(self) -> bool:
+        """Whether there is an engine yet."""
+        return self.core is not None and self.core._engine_made is not None
+
+    # -- sessions
+
+    def open_session(self, key: int, sid: str) -> Session:
+        """An Engine.IO session is open."""
+        session = self.sessions.get(key)
+        if session is None:
+            session = self.sessions[key] = self.by_sid[sid] = Session(key, sid)
+        return session
+
+    def session_of(self, key: int) -> Session:
+        """Return the session that a socket is on."""
+        number = self.engine.session_of(key)
+        session = self.sessions.get(number)
+        return session or self.open_session(number, self.engine.session_sid(number) or "")
+
+    def drop_session(self, session: Session) -> None:
+        """Let go of a session that is over, once nobody is on it any more."""
+        if session.closed and not session.clients:
+            self.sessions.pop(session.key, None)
+            self.by_sid.pop(session.sid, None)
+            self.sio.environ.pop(session.sid, None)
+
+    def make_environ(self, session: Session) -> Any:
+        """Return the environ of a session from the request that opened it."""
+        request = self.engine.session_request(session.key)
+        if request is None:
+            return None
+        return environ_of(request.describe())
+
+    # -- clients
+
+    def add_client(self, key: int, namespace: str, sid: str) -> Client:
+        """A client wants to join."""
+        session = self.session_of(key)
+        client = Client(key, namespace, sid, session)
+        session.clients = (*session.clients, client)
+        self.clients.setdefault(namespace, {})[sid] = client
+        return client
+
+    def drop_client(self, client: Client) -> None:
+        """Let go of a client: it is in no room any more."""
+        client.state = State.GONE
+        self.engine.forget(client._key)
+        session = client.session
+        session.clients = tuple(each for each in session.clients if each is not client)
+        there = self.clients.get(client.namespace)
+        if there is not None:
+            there.pop(client.id, None)
+            if not there:
+                self.clients.pop(client.namespace, None)
+        self.sio.manager.callbacks.pop(client.id, None)
+        self.drop_session(session)
+
+    def client(self, namespace: str, sid: Any) -> Client | None:
+        """Return a client by its sid."""
+        there = self.clients.get(namespace)
+        try:
+            return None if there is None else there.get(sid)
+        except TypeError:  # unhashable
+            return None
+
+    def accepts(self, namespace: str) -> bool:
+        """Whether clients may join a namespace."""
+        sio = self.sio
+        return (
+            namespace in sio.handlers
+            or namespace in sio.namespace_handlers
+            or sio.namespaces == "*"
+            or namespace in sio.namespaces
+        )
+
+    # -- handlers
+
+    @property
+    def direct(self) -> bool:
+        """Whether the engine may call handlers itself: nobody wants to see or order the events."""
+        sio = self.sio
+        return bool(sio.async_handlers) and not sio.logger.isEnabledFor(logging.INFO)
+
+    def table(self, namespace: str) -> dict[str, Entry]:
+        """Return what the engine is told of a namespace's handlers."""
+        return self.tables.table(namespace, self.sio.handlers, direct=self.direct)
+
+    def handlers_changed(self) -> None:
+        """The application has registered or removed handlers."""
+        self.tables.refresh(self.sio.handlers, direct=self.direct)
+
+    def accept(self, client: Client) -> None:
+        """Answer CONNECT."""
+        client.state = State.CONNECTED
+        self.engine.accept(client._key, self.table(client.namespace))

@@ -1,0 +1,86 @@
+"""How a connect handler is called, and what its result means. Never waits."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import socketio
+
+UNLIMITED = 1_000
+
+
+def arguments_of(
+    server: Any, namespace: str, values: tuple[Any, ...]
+) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+    """Return the function to call for a connection, and what with: with the auth value where it takes one.
+
+    Args:
+        server: python-socketio's.
+        namespace: the client's.
+        values: sid, environ and auth.
+    """
+    function, arguments = server._get_event_handler("connect", namespace, values)
+    if function:
+        return function, arguments[: places_of(function)]
+    handler, arguments = server._get_namespace_handler(namespace, values)
+    if not handler:
+        return None, ()
+    method = getattr(handler, "on_connect", None)
+    # Who has a `trigger_event` of its own is asked itself what it takes.
+    own = type(handler).trigger_event
+    if own in {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event} and method is not None:
+        arguments = arguments[: places_of(method)]
+        return functools.partial(handler.trigger_event, "connect"), arguments
+    return functools.partial(_new_style_first, handler.trigger_event), arguments
+
+
+def places_of(function: Callable[..., Any]) -> int:
+    """Return how many positional arguments a function takes."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return UNLIMITED
+    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        return UNLIMITED
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in kinds for each in parameters)
+
+
+def _new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
+    """Call with the auth value, and without after a TypeError, as python-socketio does."""
+    if inspect.iscoroutinefunction(trigger_event):
+        return _async_new_style_first(trigger_event, *values)
+    try:
+        return trigger_event("connect", *values)
+    except TypeError as error:
+        if values[-1]:
+            raise
+        try:
+            return trigger_event("connect", *values[:-1])
+        except TypeError:
+            raise error from None
+
+
+async def _async_new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
+    try:
+        return await trigger_event("connect", *values)
+    except TypeError as error:
+        if values[-1]:
+            raise
+        try:
+            return await trigger_event("connect", *values[:-1])
+        except TypeError:
+            raise error from None
+
+
+def refusal_of(error: BaseException, logger: Any, sid: str) -> dict[str, Any]:
+    """Return what a client is told whose connect handler raised; the log has what was no refusal."""
+    if isinstance(error, socketio.exceptions.ConnectionRefusedError):
+        return error.error_args  # type: ignore[no-any-return]
+    if isinstance(error, ConnectionRefusedError):
+        return {"message": "Connection refused by server"}
+    logger.error("the connect handler failed for %s, which is refused", sid, exc_info=error)
+    return socketio.exceptions.ConnectionRefusedError().error_args  # type: ignore[no-any-return]

@@ -1,0 +1,74 @@
+"""The siox server below an asyncio server of python-socketio."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from siox._dispatch import SLOW_HANDLER, Dispatcher
+from siox._server import EngineEvents
+from siox.compat.socketio._options import config_of, engine_options
+from siox.server import Server
+
+if TYPE_CHECKING:
+    from siox._calling import Call
+    from siox._siox import EngineOptions
+    from siox.compat.socketio._bridge import Bridge
+    from siox.compat.socketio._events import AsyncEvents
+
+PATH = "/socket.io/"
+
+
+class Core:
+    """What the siox servers below asyncio and blocking servers of python-socketio have in common."""
+
+    __slots__ = ()
+
+    _bridge: Any
+
+    def _engine_options(self) -> EngineOptions:
+        options: Any = super()._engine_options()  # type: ignore[misc]
+        bridge = self._bridge
+        options.update(engine_options(bridge.sio.eio, raw=not bridge.fast, parser=bridge.parser))
+        options["early_rooms"] = True
+        options["slow_handler"] = SLOW_HANDLER
+        return options  # type: ignore[no-any-return]
+
+
+class AsyncCore(Core, Server):
+    """The siox server below an `AsyncServer`."""
+
+    __slots__ = ("_bridge",)
+
+    def __init__(self, bridge: Bridge, added: dict[str, Any]) -> None:
+        self._bridge = bridge
+        self._set_up(config_of(added, path=PATH))
+
+    def _make_events(self) -> EngineEvents:
+        from siox.compat.socketio._events import AsyncEvents
+
+        events = AsyncEvents(self)
+        self._bridge.events = events
+        return events
+
+    def _make_dispatcher(self, engine: Any) -> Dispatcher:
+        return HandlerDispatcher(
+            self._bridge, engine, self._no_loop, self._lock, self._strand_of_nobody, self._strands
+        )
+
+
+class HandlerDispatcher(Dispatcher):
+    """Calls python-socketio's handlers: their faults go to the server's logger, their sentinel answers nothing."""
+
+    def __init__(self, bridge: Bridge, *values: Any) -> None:
+        super().__init__(*values)
+        self._bridge = bridge
+
+    def _answer(self, call: Call, result: Any) -> None:  # type: ignore[override]
+        if result is not self._bridge.sio.not_handled:
+            super()._answer(call, result)
+
+    def failed(self, call: Call, error: Exception) -> None:
+        """A handler raised: no answer, and a line with its traceback."""
+        sid = "-" if call.socket is None else call.socket.id
+        self._bridge.sio.logger.error("handler of event %r failed for %s", call.event, sid, exc_info=error)

@@ -1,0 +1,278 @@
+"""Live views on what Rust knows, in the shapes that python-socketio has: `manager.rooms`, `eio.sockets`, `environ`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from siox.compat.socketio._bridge import State
+
+if TYPE_CHECKING:
+    from siox.compat.socketio._bridge import Bridge, Client, Session
+
+
+class RoomsView(Mapping[str, "NamespaceView"]):
+    """`rooms[namespace][room][sid]` is an Engine.IO sid."""
+
+    __slots__ = ("_bridge",)
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def __getitem__(self, namespace: str) -> NamespaceView:
+        if namespace not in self._bridge.clients:
+            raise KeyError(namespace)
+        return NamespaceView(self._bridge, namespace)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._bridge.clients))
+
+    def __len__(self) -> int:
+        return len(self._bridge.clients)
+
+    def __repr__(self) -> str:
+        """Return it as a dict is written."""
+        return repr({name: dict(self[name]) for name in self})
+
+    def copy(self) -> dict[str, NamespaceView]:
+        """Return the same namespaces in a dict of its own."""
+        return dict(self)
+
+
+class NamespaceView(Mapping[Any, "RoomView"]):
+    """The rooms of a namespace; that of everybody is None."""
+
+    __slots__ = ("_bridge", "_namespace")
+
+    def __init__(self, bridge: Bridge, namespace: str) -> None:
+        self._bridge = bridge
+        self._namespace = namespace
+
+    def __getitem__(self, room: Any) -> RoomView:
+        view = RoomView(self._bridge, self._namespace, room)
+        if not view:
+            raise KeyError(room)
+        return view
+
+    def __iter__(self) -> Iterator[Any]:
+        bridge, seen = self._bridge, set()
+        clients = list(bridge.clients.get(self._namespace, {}).values())
+        if clients:
+            yield None
+        for client in clients:
+            for alias in bridge.engine.rooms(client._key):
+                if alias not in seen:
+                    seen.add(alias)
+                    yield bridge.aliases.room(alias)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, room: object) -> bool:
+        return bool(RoomView(self._bridge, self._namespace, room))
+
+    def __repr__(self) -> str:
+        """Return it as a dict is written."""
+        return repr({room: dict(self[room]) for room in self})
+
+    def copy(self) -> dict[Any, RoomView]:
+        """Return the same rooms in a dict of its own."""
+        return dict(self)
+
+
+class RoomView(Mapping[str, str]):
+    """Who is in a room: sid to Engine.IO sid."""
+
+    __slots__ = ("_bridge", "_namespace", "_room")
+
+    def __init__(self, bridge: Bridge, namespace: str, room: Any) -> None:
+        self._bridge = bridge
+        self._namespace = namespace
+        self._room = room
+
+    def _members(self) -> dict[str, Client]:
+        bridge = self._bridge
+        if self._room is None:
+            return bridge.clients.get(self._namespace, {})
+        alias = bridge.aliases.find(self._room)
+        if alias is None or self._namespace not in bridge.clients:
+            return {}
+        return {client.id: client for client in bridge.engine.select(self._namespace, [alias], [], None)}
+
+    def __getitem__(self, sid: str) -> str:
+        client = self._bridge.client(self._namespace, sid)
+        if client is None:
+            raise KeyError(sid)
+        if self._room is not None:
+            alias = self._bridge.aliases.find(self._room)
+            if alias not in self._bridge.engine.rooms(client._key):
+                raise KeyError(sid)
+        return client.session.sid
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._members()))
+
+    def __len__(self) -> int:
+        return len(self._members())
+
+    def __repr__(self) -> str:
+        """Return it as python-socketio's is written."""
+        return f"bidict({dict(self)!r})"
+
+    @property
+    def inv(self) -> dict[str, str]:
+        """Engine.IO sid to sid."""
+        return {client.session.sid: client.id for client in self._members().values()}
+
+    inverse = _invm = inv
+
+    @property
+    def _fwdm(self) -> dict[str, str]:
+        return dict(self)
+
+    def copy(self) -> dict[str, str]:
+        """Return the same in a dict of its own."""
+        return dict(self)
+
+
+class SocketsView(Mapping[str, Any]):
+    """`eio.sockets`: Engine.IO sid to what stands for its connection."""
+
+    __slots__ = ("_bridge", "_make")
+
+    def __init__(self, bridge: Bridge, make: Any) -> None:
+        self._bridge = bridge
+        self._make = make
+
+    def __getitem__(self, sid: str) -> Any:
+        session = self._bridge.by_sid[sid]
+        if session.view is None:
+            session.view = self._make(self._bridge, session)
+        return session.view
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._bridge.by_sid))
+
+    def __len__(self) -> int:
+        return len(self._bridge.by_sid)
+
+    def __contains__(self, sid: object) -> bool:
+        return sid in self._bridge.by_sid
+
+    def __delitem__(self, sid: str) -> None:
+        """Nothing: a session is there until it is over, and then goes by itself."""
+
+    def __repr__(self) -> str:
+        """Return it as a dict is written."""
+        return repr(dict(self))
+
+    def copy(self) -> dict[str, Any]:
+        """Return the same in a dict of its own."""
+        return dict(self)
+
+
+class EngineSocket:
+    """What stands for an Engine.IO connection; subclasses send and close, waiting or not.
+
+    Attributes:
+        sid: its Engine.IO sid.
+        server: the Engine.IO server.
+    """
+
+    upgrade_protocols = ("websocket",)
+    connected = True
+    upgrading = False
+    closing = False
+    last_ping = None
+    queue = None
+
+    def __init__(self, bridge: Bridge, session: Session) -> None:
+        self._bridge = bridge
+        self._session = session
+        self.sid = session.sid
+        self.server = bridge.sio.eio
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over, as far as applications have heard."""
+        return self._session.closed and not self._session.clients
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether a websocket carries it."""
+        return bool(self._bridge.engine.session_transport(self._session.key) == "websocket")
+
+    @property
+    def session(self) -> dict[Any, Any]:
+        """What `save_session` has kept."""
+        if self._session.data is None:
+            self._session.data = {}
+        return self._session.data
+
+    @session.setter
+    def session(self, data: dict[Any, Any]) -> None:
+        self._session.data = data
+
+    def _end(self, reason: str | None) -> None:
+        """End it; the handlers hear of it from the engine."""
+        self._session.reason = reason or "server disconnect"
+        self._bridge.engine.close_session(self._session.key)
+
+
+class Environs(dict[str, Any]):
+    """`server.environ`: Engine.IO sid to environ, made when first asked for and kept until the session ends."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def __missing__(self, sid: str) -> Any:
+        session = self._bridge.by_sid.get(sid)
+        environ = None if session is None else self._bridge.make_environ(session)
+        if environ is None:
+            raise KeyError(sid)
+        self[sid] = environ
+        return environ
+
+    def get(self, sid: str, default: Any = None) -> Any:
+        """As a dict does."""
+        try:
+            return self[sid]
+        except KeyError:
+            return default
+
+    def __contains__(self, sid: object) -> bool:
+        return super().__contains__(sid) or sid in self._bridge.by_sid
+
+    def _all(self) -> list[str]:
+        return [*self.raw(), *(sid for sid in self._bridge.by_sid if not super(Environs, self).__contains__(sid))]
+
+    def raw(self) -> list[str]:
+        """Return the sids whose environs are made."""
+        return list(super().__iter__())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __bool__(self) -> bool:
+        return bool(self._bridge.by_sid) or super().__len__() > 0
+
+    def keys(self) -> Any:
+        """As a dict does, but no view."""
+        return self._all()
+
+    def items(self) -> Any:
+        """As a dict does, but no view."""
+        return [(sid, self[sid]) for sid in self._all()]
+
+    def values(self) -> Any:
+        """As a dict does, but no view."""
+        return [self[sid] for sid in self._all()]
+
+
+def is_member(client: Client | None) -> bool:
+    """Whether a client is in and not about to leave."""
+    return client is not None and client.state is State.CONNECTED
