@@ -7,6 +7,8 @@ import siox.compat.socketio as socketio
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 import types
 from typing import Any
@@ -54,13 +56,9 @@ _REPLACED: dict[str, Any] = {
 
 def _take_sync() -> None:
     """The blocking half."""
-    try:
-        from siox.compat.socketio import _server, _sync_managers, _wsgi
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("siox.compat.socketio."):
-            raise
-        return
-    for module in (_server, _sync_managers, _wsgi):
+    names = [f"{__name__}.{name}" for name in ("_server", "_sync_managers", "_wsgi")]
+    modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
+    for module in modules:
         for name, value in vars(module).items():
             if hasattr(value, "__mro__") and value.__module__ == module.__name__ and not name.startswith("_"):
                 original = getattr(_original, name, None) or _of_pubsub(name)

@@ -103,6 +103,7 @@ class ASGIApp(socketio.ASGIApp):  # type: ignore[misc]
             await self.not_found(receive, send)
 
     async def _live(self, bridge: Bridge, scope: Any, receive: Any, send: Any) -> None:
+        bridge.core._attach(asyncio.get_running_loop())
         bridge.say("ASGI")
         await Lifespan(bridge.core, receive, send).run(self.lifespan, scope)
 

@@ -115,6 +115,10 @@ def _cors(eio: Any) -> dict[str, Any] | None:
         origins = "off"
     else:
         origins = [allowed] if isinstance(allowed, str) else [str(origin) for origin in allowed]
+    if origins is None:
+        return None
+    if origins in {"echo", "off"}:
+        origins = "*"
     return {
         "origins": origins,
         "methods": ["OPTIONS", "GET", "POST"],
