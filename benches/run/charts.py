@@ -190,7 +190,7 @@ def _canvas(title: str, height: float) -> Canvas:
 
 
 def _is_ours(peer: str) -> bool:
-    return peer.startswith(("siox", "drop-in"))
+    return peer.startswith(("siox", "drop-in", "flask-drop-in"))
 
 
 def _colour(peer: str) -> str:

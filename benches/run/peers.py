@@ -8,6 +8,8 @@ from benches.run.places import NODE, PEERS, PEERS_PYTHON, binary
 
 Needs = Literal["nothing", "cargo", "venv", "npm"]
 SIOX_CLIENT, PYTHON_SOCKETIO_CLIENT = "siox-client", "python-socketio-client"
+FLASK = ("flask-drop-in", "flask")
+"""An application of Flask-SocketIO's under gunicorn's threads: on siox, and on python-socketio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,11 @@ def _drop_in(name: str, label: str, server: str) -> Peer:
     return Peer(name=name, label=f"drop-in, {label}", command=command)
 
 
+def _flask(name: str, label: str, python: str, *options: str, needs: Needs = "nothing") -> Peer:
+    script = str(PEERS / "python_socketio" / "flask_app.py")
+    return Peer(name=name, label=label, command=(python, script, *options), needs=needs)
+
+
 def _bare(name: str, label: str, frames: int) -> Peer:
     command = (str(binary("bare")), "--frames-per-write", str(frames))
     return Peer(name=name, label=label, command=command, needs="cargo", package="bare")
@@ -80,6 +87,8 @@ _ALL = (
     _drop_in("drop-in", "own listener", "own"),
     _drop_in("drop-in-adopted", "uvicorn's sockets", "adopted"),
     _drop_in("drop-in-bytes", "uvicorn's ASGI messages", "bytes"),
+    _flask(FLASK[0], "drop-in, Flask-SocketIO", sys.executable, "--drop-in"),
+    _flask(FLASK[1], "Flask-SocketIO", str(PEERS_PYTHON), needs="venv"),
     _bare("feeder", "bare loop, 256 frames a write", 256),
     _client(SIOX_CLIENT, "siox's client", sys.executable, "siox_client.py"),
     _client(

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from benches.run.cells import cell
+from benches.run.drop_in import of_drop_in, of_flask
 from benches.run.figures import rounded
-from benches.run.peers import DROP_IN, PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 from benches.run.places import ROOT
 from benches.run.results import Results
 from benches.run.rows import HANDLER_COSTS, ROW_OF
@@ -25,19 +27,6 @@ CLIENT_LINES = (
     ("client-receive", "events received a second"),
     ("client-emit", "emitted"),
     ("client-echo", "answers awaited"),
-)
-DROP_IN_LINES = (
-    ("lockstep", "broadcast to 1,000 clients, one at a time: CPU µs per delivery"),
-    ("flat-60", "the same flat out"),
-    ("echo-1", "echo with ack, 50 connections, 1 in flight: requests/s"),
-    ("echo-10", "the same, 10 in flight"),
-    ("idle", "memory of an idle connection, bytes"),
-)
-DROP_IN_HEADINGS = (
-    "python-socketio, its best server",
-    "siox's own listener",
-    "uvicorn, its sockets",
-    "uvicorn, ASGI messages",
 )
 COLUMNS = (("siox",), ("socketioxide",), ("node",), PYTHON_SOCKETIO)
 HEADINGS = ("siox", "socketioxide (Rust)", "Node socket.io", "python-socketio, its best server")
@@ -62,7 +51,7 @@ def block(results: Results, path: Path) -> str:
     """Return the table, where it comes from, the picture, and where siox buys nothing."""
     lines = [f"| | {' | '.join(HEADINGS)} |", f"| --- |{' ---: |' * len(HEADINGS)}"]
     for row, title in LINES:
-        cells = [_cell(results, row, peers) for peers in COLUMNS]
+        cells = [cell(results, row, peers) for peers in COLUMNS]
         if row in results.rows():
             lines.append(f"| {title} | {' | '.join(cells)} |")
     machine = results.machine
@@ -82,45 +71,12 @@ def block(results: Results, path: Path) -> str:
             "",
             *(
                 line
-                for text in (of_drop_in(results), of_clients(results), plainly(results))
+                for text in (of_drop_in(results), of_flask(results), of_clients(results), plainly(results))
                 if text
                 for line in (text, "")
             ),
         ]
     )
-
-
-def of_drop_in(results: Results) -> str:
-    """Return the table of a python-socketio application whose import was changed; empty: not measured."""
-    lines: list[str] = []
-    for row, title in DROP_IN_LINES:
-        rival = results.best(row, PYTHON_SOCKETIO) if row in results.rows() else None
-        if rival is None or results.figure(row, DROP_IN[0]) is None:
-            continue
-        theirs = _cell(results, row, PYTHON_SOCKETIO)
-        cells = [_beside(results, row, peer, rival) for peer in DROP_IN]
-        lines.append(f"| {title} | {theirs} | {' | '.join(cells)} |")
-    if not lines:
-        return ""
-    return "\n".join(
-        [
-            "An application written for python-socketio, the same file, with siox's classes in place of "
-            "python-socketio's ([how](docs/migrating-from-python-socketio.md)):",
-            "",
-            f"| | {' | '.join(DROP_IN_HEADINGS)} |",
-            f"| --- |{' ---: |' * len(DROP_IN_HEADINGS)}",
-            *lines,
-        ]
-    )
-
-
-def _beside(results: Results, row: str, peer: str, rival: str) -> str:
-    """Write a figure, and how many times better than the rival's it is."""
-    found, ratio = results.figure(row, peer), results.ratio(row, peer, rival)
-    if found is None or ratio is None or not ratio.median:
-        return ""
-    better = ratio.median if ROW_OF[row].more_is_better else 1 / ratio.median
-    return f"{rounded(found.median)} ({rounded(better)} x)"
 
 
 def of_clients(results: Results) -> str:
@@ -158,14 +114,6 @@ def plainly(results: Results) -> str:
 
 def _first(ratio: float, cost: float) -> str:
     return f"it answers {rounded(ratio)} times as many requests as python-socketio with {cost:g} ms"
-
-
-def _cell(results: Results, row: str, peers: tuple[str, ...]) -> str:
-    peer = results.best(row, peers) if row in results.rows() else None
-    found = results.figure(row, peer) if peer else None
-    if peer is None or found is None:
-        return ""
-    return rounded(found.median) + (f" ({peer})" if len(peers) > 1 else "")
 
 
 def _used(results: Results) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from benches.run.peers import DROP_IN, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import DROP_IN, FLASK, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 
 Load: TypeAlias = Mapping[str, str | float]
 """Options of the load generator, without the dashes."""
@@ -64,7 +64,7 @@ class Row:
     @property
     def ours(self) -> str:
         """What of siox is compared with the others."""
-        return "siox" if self.server is None else SIOX_CLIENT
+        return next(peer for peer in ("siox", SIOX_CLIENT, FLASK[0]) if peer in self.peers)
 
     @property
     def more_is_better(self) -> bool:
@@ -292,6 +292,34 @@ ROWS = (
         peers=("siox", *OTHERS),
         quick_peers=("siox", "node", "aiohttp"),
         rounds=2,
+    ),
+    _echo(
+        "flask-echo",
+        "Echo with ack on Flask-SocketIO and gunicorn's threads, 50 connections, 1 in flight",
+        load={"in-flight": 1},
+        quick={"clients": 10},
+        peers=FLASK,
+        quick_peers=FLASK,
+    ),
+    _broadcast(
+        "flask-lockstep",
+        "Broadcast in lockstep to 200 clients of Flask-SocketIO and gunicorn's threads, 60 B",
+        mode="lockstep",
+        load={"clients": 200},
+        quick={"clients": 20},
+        peers=FLASK,
+        quick_peers=FLASK[:1],
+    ),
+    Row(
+        name="flask-idle",
+        title="Memory of an idle websocket connection of Flask-SocketIO and gunicorn's threads, at 500",
+        figure=MEMORY,
+        unit="bytes per connection",
+        mode="idle",
+        load={"clients": 500, "seconds": 1},
+        quick={"clients": 50, "seconds": 0.2},
+        peers=FLASK,
+        quick_peers=FLASK[:1],
     ),
     *(_work(milliseconds) for milliseconds in HANDLER_COSTS),
     _client(

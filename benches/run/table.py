@@ -44,7 +44,7 @@ def row_table(results: Results, row: Row) -> Table:
             cells.append(_other(results, row, peer, CPU))
         if row.figure in (CPU, RATE):
             cells.append(_busy(results, row, peer))
-        table.add_row(*cells, style="bold" if peer.startswith(("siox", "drop-in")) else "")
+        table.add_row(*cells, style="bold" if peer.startswith(("siox", "drop-in", "flask-drop-in")) else "")
     return table
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from benches.run import rows, session
+from benches.run.drop_in import of_drop_in, of_flask
 from benches.run.figures import figure, pick, ratio, rounded
 from benches.run.peers import PEER_OF, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
-from benches.run.readme import BEGIN, END, of_clients, of_drop_in, plainly, renew
+from benches.run.readme import BEGIN, END, of_clients, plainly, renew
 from benches.run.results import Results, Sample
 from benches.run.rows import CPU, P99, ROW_OF, ROWS
 from benches.run.table import row_table, target_table
@@ -147,7 +148,7 @@ def test_the_short_form_takes_one_round_of_a_few_servers() -> None:
     steps = session.plan(ROWS, None, quick=True)
     assert {step.round for step in steps} == {0}
     assert {step.row.name for step in steps} == set(ROW_OF)
-    assert len(steps) <= 55
+    assert len(steps) <= 60
     words = ROW_OF["flat-60"].arguments("siox", quick=True)
     assert words[words.index("--clients") + 1] == "100"
     assert words.count("--clients") == 1, "the generator takes an option once"
@@ -229,6 +230,8 @@ def test_the_readme_has_the_drop_in_beside_the_library_that_it_stands_in_for() -
     assert "one at a time: CPU µs per delivery | 50.0 (granian) | 5.00 (10.0 x) |  | 20.0 (2.50 x) |" in text
     assert "requests/s | 20,000 (aiohttp) | 100,000 (5.00 x) |  |  |" in text
     assert of_drop_in(results_of({("lockstep", "granian"): [50.0]})) == ""
+    flask = {("flask-idle", "flask"): [30_000.0], ("flask-idle", "flask-drop-in"): [3_000.0]}
+    assert "at 500, bytes | 30,000 | 3,000 (10.0 x) |" in of_flask(results_of(flask))
 
 
 def test_a_drop_in_has_targets_on_each_of_its_servers() -> None:
