@@ -6,11 +6,13 @@ import asyncio
 from typing import Any
 
 import socketio
+from socketio import packet
 
-from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._bridge import State
+from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._managers import AsyncManager
 from siox.compat.socketio._served import Served
+from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
 
 
 class AsyncServer(Served, socketio.AsyncServer):
@@ -91,6 +93,53 @@ class AsyncServer(Served, socketio.AsyncServer):
             ignore_queue=ignore_queue,
             **more,
         )
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        """Deal with a message, on the visible path; what is no packet ends its connection."""
+        if not self._strict:
+            await super()._handle_eio_message(eio_sid, data)
+            return
+        try:
+            found = read(self, eio_sid, data)
+            if found is None:
+                return
+            kind, namespace = found.packet_type, found.namespace or "/"
+            if kind == packet.CONNECT and self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+                raise ViolationError("a second CONNECT")
+        except ViolationError as error:
+            if eio_sid not in self.eio.sockets:
+                raise  # a session of the application's own
+            self.logger.warning("the connection %s is closed: %s", eio_sid, error)
+            await self._bridge.end_session(self._bridge.by_sid[eio_sid], self.reason.TRANSPORT_ERROR)
+            return
+        if kind == packet.CONNECT:
+            await self._handle_connect(eio_sid, namespace, found.data)
+        elif kind == packet.DISCONNECT:
+            await self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
+        elif kind in {packet.EVENT, packet.BINARY_EVENT}:
+            await self._handle_event(eio_sid, namespace, found.id, found.data)
+        elif found.id:  # no packet of ours asks under 0, where python-socketio has its counter
+            await self._handle_ack(eio_sid, namespace, found.id, found.data)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """Run the connect handler; who cannot be let in is told so, whatever the reason."""
+        namespace = namespace or "/"
+        if not self._strict:
+            await super()._handle_connect(eio_sid, namespace, data)
+            return
+        refusal = UNABLE
+        if self._bridge.accepts(namespace):
+            try:
+                await super()._handle_connect(eio_sid, namespace, data)
+                return
+            except Exception:
+                self.logger.exception("the connect handler failed for %s, which is refused", eio_sid)
+            refusal = REJECTED
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            if sid is not None:
+                await self.manager.disconnect(sid, namespace, ignore_queue=True)
+        answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
+        await self._send_packet(eio_sid, answer)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Disconnect a client from a namespace; its disconnect handler has run when this returns."""

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-import engineio
 
 from siox.compat.socketio._hooks import ENGINE, Watched
-from siox.compat.socketio._options import split
+from siox.compat.socketio._options import ADDED, split
 from siox.compat.socketio._views import EngineSocket, SocketsView
 
 if TYPE_CHECKING:
     from siox.compat.socketio._bridge import Bridge
 
 MESSAGE, CLOSE = 4, 1
+PING = {"ping_interval", "ping_interval_grace_period", "ping_timeout"}
 
 
 class EngineHalf(metaclass=Watched):
     """What asyncio and blocking Engine.IO servers share."""
 
     _bridge: Bridge
+    _added: dict[str, Any]
     _socket_class: type[EngineSocket]
+    ping_interval: float
+    ping_interval_grace_period: float
+    ping_timeout: float
 
     def __init__(self, bridge: Bridge, **options: Any) -> None:
         """Make one.
@@ -32,7 +34,7 @@ class EngineHalf(metaclass=Watched):
         """
         known, added = split(options)
         json = known.pop("json", None)
-        vars(self).update(_bridge=bridge)
+        vars(self).update(_bridge=bridge, _added={**ADDED, **added})
         super().__init__(**known)
         if json is not None:
             self.json = json
@@ -46,6 +48,11 @@ class EngineHalf(metaclass=Watched):
         super().__setattr__(name, value)
         if name in ENGINE:
             self._bridge.check()
+        elif name in PING and self._bridge.made:
+            grace = self.ping_interval_grace_period or 0
+            self._bridge.engine.set_ping(
+                float(self.ping_interval), float(self.ping_timeout), float(self.ping_interval + grace)
+            )
 
     @property
     def sockets(self) -> Any:
@@ -90,11 +97,3 @@ class EngineHalf(metaclass=Watched):
         elif not isinstance(data, (str, bytes)):
             data = "" if data is None else packet.json.dumps(data, separators=(",", ":"))
         return bool(bridge.engine.send(socket._session.key, data))
-
-
-def own_origin(environ: dict[str, Any]) -> str:
-    """Return the origin of a server's own pages."""
-    return "{}://{}".format(*urlsplit(environ.get("wsgi.url_scheme", "http") + "://" + environ["HTTP_HOST"])[:2])
-
-
-REASON = engineio.Server.reason

@@ -110,15 +110,11 @@ def _cors(eio: Any) -> dict[str, Any] | None:
     if callable(allowed) or allowed == "*" or (allowed and not isinstance(allowed, str) and "*" in allowed):
         origins = "echo"
     elif allowed is None:
-        origins = None
+        origins = "own"
     elif not allowed:
         origins = "off"
     else:
         origins = [allowed] if isinstance(allowed, str) else [str(origin) for origin in allowed]
-    if origins is None:
-        return None
-    if origins in {"echo", "off"}:
-        origins = "*"
     return {
         "origins": origins,
         "methods": ["OPTIONS", "GET", "POST"],
