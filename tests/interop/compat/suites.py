@@ -1,0 +1,170 @@
+"""The suites of python-socketio and Flask-SocketIO, run on siox: taken from their source distributions.
+
+    python tests/interop/compat/suites.py                   what the test does, and the share kept
+    python tests/interop/compat/suites.py --all             with the tests left out, too
+    python tests/interop/compat/suites.py --update          writes the list of those left out anew
+    python tests/interop/compat/suites.py --peer python-socketio
+
+A test is left out if it fails and `suites_reasons` finds a reason why it may be; `left_out.txt` names each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from suites_reasons import reasons
+
+HERE = Path(__file__).parent
+LIST = HERE / "left_out.txt"
+PATIENCE = 240
+"""Seconds for a whole suite; one that hangs ends here, with the results so far."""
+OPTIONS = (
+    *("-p", "suites_plugin", "-p", "no:logging", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"),
+    *("-q", "--tb=short", "-c", os.devnull, "--rootdir", ".", "--timeout=10"),
+    *("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function", "-W", "ignore"),
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One distribution and what is run of it."""
+
+    package: str
+    tests: str
+
+
+SUITES = {
+    "python-socketio": Suite("python-socketio", "tests"),
+    "flask-socketio": Suite("flask-socketio", "test_socketio.py"),
+}
+
+
+@dataclass
+class Run:
+    """What became of a suite.
+
+    Attributes:
+        outcomes: of each test that was run: "passed", "failed" or "skipped".
+        reasons: of each test that there is: why it may be left out, or "".
+        left_out: the tests of the list.
+        output: what pytest printed.
+    """
+
+    outcomes: dict[str, str]
+    reasons: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    @property
+    def failed(self) -> list[str]:
+        """Tests that were run and did not pass, those that never came to an end among them."""
+        wanted = self.reasons.keys() - self.left_out.keys()
+        return sorted(name for name in wanted if self.outcomes.get(name) not in {"passed", "skipped"})
+
+    @property
+    def passed(self) -> list[str]:
+        """Tests that passed."""
+        return sorted(name for name, outcome in self.outcomes.items() if outcome == "passed")
+
+    @property
+    def unlike(self) -> list[str]:
+        """Tests of the list whose reason is not the script's, or that there are not any more."""
+        return sorted(
+            name for name, reason in self.left_out.items() if not reason or self.reasons.get(name) != reason
+        )
+
+    def report(self) -> str:
+        """The share kept, in a line."""
+        kept, free = len(self.passed), [name for name, reason in self.reasons.items() if not reason]
+        return (
+            f"{kept} of {len(self.reasons)} pass ({kept / len(self.reasons):.1%}); "
+            f"{len(free)} without a reason to be left out, {len(set(free) & set(self.passed))} of them pass"
+        )
+
+
+def fetch(suite: Suite, folder: Path) -> Path:
+    """Get the source distribution of the installed release by pip, and unpack it; gives its folder."""
+    release = f"{suite.package}=={version(suite.package)}"
+    command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*command, "--no-binary", ":all:", "-d", folder, release], check=True, timeout=PATIENCE)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="data")
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    return unpacked
+
+
+def listed() -> dict[str, str]:
+    """The tests of the list, with their reasons."""
+    lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("  ", 1) for line in lines)
+
+
+def run(name: str, folder: Path, peer: str = "siox", *, everything: bool = False) -> Run:
+    """Fetch a suite into an empty folder and run it in a process of its own."""
+    suite = SUITES[name]
+    unpacked = fetch(suite, folder)
+    of_list = listed() if name == "python-socketio" and not everything else {}
+    results, names = folder / "results.json", folder / "left_out"
+    names.write_text("\n".join(of_list))
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    given = {"SUITE_PEER": peer, "SUITE_LEFT_OUT": str(names), "SUITE_RESULTS": str(results)}
+    output = _pytest(
+        [sys.executable, "-m", "pytest", *OPTIONS, suite.tests],
+        unpacked,
+        {**os.environ, **given, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    outcomes = json.loads(results.read_text()) if results.exists() else {}
+    tests = unpacked / suite.tests
+    why = reasons(tests) if tests.is_dir() else dict.fromkeys(outcomes, "")
+    return Run(outcomes, why, of_list, output)
+
+
+def _pytest(command: list[str], folder: Path, env: dict[str, str]) -> str:
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            return process.communicate(timeout=PATIENCE)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()[0] + "\nthe suite did not end"
+
+
+def write_list(done: Run) -> None:
+    """Write the list of those left out: what failed and may."""
+    head = "# Tests of python-socketio that are left out, and why: written by suites.py --update.\n"
+    may = [name for name in done.failed if done.reasons[name]]
+    LIST.write_text(head + "".join(f"{name}  {done.reasons[name]}\n" for name in may))
+
+
+def main() -> None:
+    """Run both and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", default="siox", choices=["siox", "python-socketio"])
+    parser.add_argument("--suite", default=list(SUITES), choices=list(SUITES), nargs="*")
+    parser.add_argument("--all", action="store_true", help="run those left out, too")
+    parser.add_argument("--update", action="store_true", help="run all and write the list")
+    chosen = parser.parse_args()
+    for name in chosen.suite:
+        with tempfile.TemporaryDirectory() as folder:
+            done = run(name, Path(folder), chosen.peer, everything=chosen.all or chosen.update)
+        print(done.output)
+        for test in done.failed:
+            print(f"{'may be left out' if done.reasons[test] else 'FAILED'}: {test}  {done.reasons[test]}")
+        print(f"{name} on {chosen.peer}: {done.report()}")
+        if chosen.update and name == "python-socketio":
+            write_list(done)
+
+
+if __name__ == "__main__":
+    main()

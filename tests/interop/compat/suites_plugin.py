@@ -1,0 +1,62 @@
+"""Runs inside the peers' suites: siox in place of `socketio`, what is listed left out, results noted.
+
+`SUITE_PEER` says whose Socket.IO the suite meets, `SUITE_LEFT_OUT` names a file of tests to leave out,
+`SUITE_RESULTS` the file that takes the outcome of each test as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# What python-socketio would choose by itself where it is installed: the suites are made for threads and h11.
+for absent in ("gevent", "eventlet", "httptools"):
+    sys.modules[absent] = None  # type: ignore[assignment]
+
+if os.environ["SUITE_PEER"] == "siox":
+    import siox
+
+    siox.install()
+
+outcomes: dict[str, str] = {}
+
+
+def bare(nodeid: str) -> str:
+    """A test's name without its parameters."""
+    return nodeid.split("[")[0]
+
+
+def pytest_configure() -> None:
+    """A server of the suite does not wait for clients that its tests have forgotten."""
+    import uvicorn
+
+    begin = uvicorn.Config.__init__
+
+    def impatient(self: uvicorn.Config, *args: object, **options: object) -> None:
+        begin(self, *args, **{"timeout_graceful_shutdown": 1, "log_level": "error", **options})  # type: ignore[arg-type]
+
+    uvicorn.Config.__init__ = impatient  # type: ignore[method-assign, assignment]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is listed."""
+    left_out = set(Path(os.environ["SUITE_LEFT_OUT"]).read_text().split("\n"))
+    gone = [item for item in items if bare(item.nodeid) in left_out]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [item for item in items if bare(item.nodeid) not in left_out]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """One failure of any parameter, in any phase, is the test's."""
+    name = bare(report.nodeid)
+    if report.failed or (report.when == "call" and outcomes.get(name) != "failed"):
+        outcomes[name] = report.outcome
+
+
+def pytest_sessionfinish() -> None:
+    """Write the outcomes."""
+    Path(os.environ["SUITE_RESULTS"]).write_text(json.dumps(outcomes))

@@ -1,0 +1,29 @@
+"""The peers' own suites pass on siox; those left out of python-socketio's are listed: no more, only fewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from suites import listed, run
+
+pytestmark = pytest.mark.timeout(300)
+MOST = 0
+"""Tests that the list may name; a smaller list makes this number smaller."""
+
+
+def test_flask_socketio_passes_as_a_whole(tmp_path: Path) -> None:
+    done = run("flask-socketio", tmp_path)
+    assert len(done.passed) > 40, done.output
+    assert done.failed == [], done.output
+
+
+def test_python_socketio_passes_save_what_is_listed(tmp_path: Path) -> None:
+    done = run("python-socketio", tmp_path)
+    assert done.unlike == []
+    assert done.failed == [], done.output
+    print(done.report())
+
+
+def test_the_list_only_shrinks() -> None:
+    assert len(listed()) <= MOST
