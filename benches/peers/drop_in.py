@@ -52,8 +52,10 @@ def main() -> None:
         return
     import socketio
     from app import make_server
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-    ws = uvicorn_server.SOCKETS if options.server == "adopted" else uvicorn_server.MESSAGES
+    # By a name uvicorn gives its sockets from now on, whichever it is; a class of its own is left in peace.
+    ws = uvicorn_server.MESSAGES if options.server == "adopted" else WebSocketsSansIOProtocol
     uvicorn_server.serve(socketio.ASGIApp(make_server("asgi", json=None)), options.port, ws)
 
 

@@ -22,7 +22,7 @@ class Announced(uvicorn.Server):
         print("ready", flush=True)
 
 
-def serve(app: Any, port: int, ws: str) -> None:
+def serve(app: Any, port: int, ws: Any) -> None:
     """Serve until SIGTERM."""
     config = uvicorn.Config(
         app,

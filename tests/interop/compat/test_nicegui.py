@@ -8,7 +8,7 @@ import pytest
 from peers import CHROMIUM, HERE, node
 from started import Application, started
 
-LIBRARY = "python-socketio"
+LIBRARY = "siox"
 
 
 @pytest.mark.browser
