@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -140,11 +140,15 @@ class WSGIApp:
             async with request.answered(self._server, body) as answer:
                 return answer
 
-        answer = _background.background.wait_for(exchange())
+        answer = self._wait(exchange())
         assert answer is not None
         status, headers, content = answer
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         return _respond(start_response, status, content, pairs)
+
+
+    def _wait(self, exchange: Coroutine[Any, Any, Answer | None]) -> Answer | None:
+        return _background.background.wait_for(exchange)
 
 
 def _ended() -> None:

@@ -1,0 +1,143 @@
+"""python-socketio's `Server`, over siox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import socketio
+
+from siox.compat.socketio._served import Served
+from siox.compat.socketio._sync_bridge import SyncBridge
+from siox.compat.socketio._sync_managers import Manager
+
+if TYPE_CHECKING:
+    from siox._listening import Listener
+
+
+class Server(Served, socketio.Server):  # type: ignore[misc]
+    """See python-socketio's `Server`, whose arguments and methods these are.
+
+    siox takes some more: `connect_timeout`, `upgrade_timeout`, `max_attachments`, `low_water`, `high_water`,
+    `outbox_limit`, `outbox_policy`, `max_running_handlers`, `max_queued_bytes`, `io_threads`, `close_timeout`,
+    as `siox.ServerConfig` has them; and `strict=False`, for python-socketio's own reading of packets.
+    """
+
+    _bridge: SyncBridge
+
+    def __init__(
+        self,
+        client_manager: Any = None,
+        logger: Any = False,
+        serializer: Any = "default",
+        json: Any = None,
+        async_handlers: bool = True,
+        always_connect: bool = False,
+        namespaces: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """See python-socketio's."""
+        if client_manager is None:
+            client_manager = Manager()
+        super().__init__(
+            SyncBridge(self),
+            {
+                "client_manager": client_manager,
+                "logger": logger,
+                "serializer": serializer,
+                "json": json,
+                "async_handlers": async_handlers,
+                "always_connect": always_connect,
+                "namespaces": namespaces,
+                **kwargs,
+            },
+        )
+
+    def emit(
+        self,
+        event: str,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        namespace: str | None = None,
+        callback: Any = None,
+        ignore_queue: bool = False,
+        *,
+        volatile: bool = False,
+        except_room: Any = None,
+    ) -> None:
+        """Emit an event to one or more clients, see python-socketio's.
+
+        Args:
+            event: its name.
+            data: what goes with it; of a tuple each element is an argument.
+            to: a client's sid, a room, or a list of rooms; by default everybody.
+            room: the same.
+            skip_sid: clients that do not get it: a sid, or a list.
+            namespace: by default `/`.
+            callback: called with what the client answers.
+            ignore_queue: for clients of this process only.
+            volatile: may be dropped where a client does not keep up.
+            except_room: rooms whose members do not get it: one, or a list.
+        """
+        namespace = namespace or "/"
+        room = to or room
+        self.logger.info('emitting event "%s" to %s [%s]', event, room or "all", namespace)
+        more: dict[str, Any] = {}
+        if volatile:
+            more["volatile"] = True
+        if except_room is not None:
+            more["except_room"] = except_room
+        self.manager.emit(
+            event,
+            data,
+            namespace,
+            room=room,
+            skip_sid=skip_sid,
+            callback=callback,
+            ignore_queue=ignore_queue,
+            **more,
+        )
+
+    def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
+        """Disconnect a client from a namespace; its disconnect handler has run when this returns."""
+        bridge = self._bridge
+        if not bridge.fast:
+            super().disconnect(sid, namespace, ignore_queue)
+            return
+        namespace = namespace or "/"
+        manager = self.manager
+        there = (manager.is_connected if ignore_queue else manager.can_disconnect)(sid, namespace)
+        client = bridge.client(namespace, sid) if there else None
+        if client is not None:
+            self.logger.info("Disconnecting %s [%s]", sid, namespace)
+            bridge.end(client)
+
+    # -- the own listener
+
+    def listen(
+        self, *, port: int | None = None, host: str | None = None, path: str | os.PathLike[str] | None = None
+    ) -> Listener:
+        """Listen on a port or a Unix socket, without a WSGI server, and serve from now on.
+
+        See `siox.sync.Server.listen`.
+        """
+        self._bridge.choose_runner()
+        return self._bridge.core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
+
+    def run(
+        self,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+        on_listening: Callable[[Listener], object] | None = None,
+    ) -> None:
+        """Serve without a WSGI server until Ctrl-C or SIGTERM.
+
+        See `siox.sync.Server.run`.
+        """
+        self._bridge.choose_runner()
+        self._bridge.core.run(port=port, host=host, path=path, on_listening=on_listening)

@@ -1,0 +1,72 @@
+"""python-socketio's client managers of blocking servers, over Rust's rooms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import socketio
+
+from siox.compat.socketio._managers import FastManager
+
+
+class Manager(FastManager, socketio.Manager):  # type: ignore[misc]
+    """See python-socketio's."""
+
+    def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """See python-socketio's; `volatile` and `except_room` are siox's."""
+        fast: Any = self._fast
+        if fast is None:
+            super().emit(
+                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
+            )
+            return
+        until = self._emit_now(
+            fast,
+            event,
+            data,
+            namespace,
+            to or room,
+            skip_sid,
+            callback,
+            bool(kwargs.get("volatile")),
+            kwargs.get("except_room"),
+        )
+        if until is not None:
+            fast.wait_until(until)
+
+
+class PubSubManager(socketio.PubSubManager, Manager):  # type: ignore[misc]
+    """See python-socketio's."""
+
+    def _thread(self) -> None:
+        # Who listens to other servers must not wait for one slow client.
+        bridge: Any = self._bridge
+        if bridge is not None:
+            bridge.never_waits()
+        super()._thread()
+
+
+class RedisManager(socketio.RedisManager, PubSubManager):  # type: ignore[misc]
+    """See python-socketio's."""
+
+
+class KombuManager(socketio.KombuManager, PubSubManager):  # type: ignore[misc]
+    """See python-socketio's."""
+
+
+class KafkaManager(socketio.KafkaManager, PubSubManager):  # type: ignore[misc]
+    """See python-socketio's."""
+
+
+class ZmqManager(socketio.ZmqManager, PubSubManager):  # type: ignore[misc]
+    """See python-socketio's."""

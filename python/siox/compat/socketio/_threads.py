@@ -1,0 +1,272 @@
+"""Where the handlers of a blocking server run: in threads that are used again, or in gevent's greenlets.
+
+Handlers run at the same time. A thread that has become free takes the next call by itself, so short handlers
+cost no switch of threads each; where calls wait because handlers do, threads are added within milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from siox import _threads
+
+log = logging.getLogger("siox")
+
+Act: TypeAlias = Callable[[], object]
+T = TypeVar("T")
+
+IDLE_TIME = 10.0
+"""Seconds after which a thread that has nothing to do ends."""
+TICK = 0.002
+"""Seconds for which calls may wait for a thread before one is added."""
+MOST_AT_ONCE = 64
+"""Threads that are added in one tick where all others wait for something."""
+MOST_WHILE_MOVING = 40
+"""Threads beyond which none is added while calls still get their turn."""
+
+
+class Runner(Protocol):
+    """Calls functions apart from the loop."""
+
+    def post(self, act: Act) -> None:
+        """Have a function called soon, at the same time as others; from any thread."""
+
+    def wait_for(self, future: Future[T]) -> T:
+        """Wait, where handlers run, for what a thread has the result of."""
+
+
+class Threads:
+    """A runner with threads of its own."""
+
+    def __init__(self) -> None:
+        self._begin_anew()
+        _all.add(self)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._acts: deque[Act] = deque()
+        self._idle: list[_Worker] = []
+        self._count = 0
+        self._taken = 0
+        self._awake = False
+        self._watched = False
+        self._look = threading.Semaphore(0)
+        self._watching = False
+
+    def post(self, act: Act) -> None:
+        """See `Runner`."""
+        with self._lock:
+            self._acts.append(act)
+            worker, add = None, False
+            if not self._awake and self._idle:
+                worker, self._awake = self._idle.pop(), True
+            elif not self._count:
+                self._count, self._awake, add = 1, True, True
+            elif not self._watched:
+                # Whoever is at work may take it, or may wait for long: somebody has to look.
+                self._watched = True
+                self._look.release()
+        if worker is not None:
+            worker.wake.release()
+        elif add:
+            self._add(awake=True)
+
+    def wait_for(self, future: Future[T]) -> T:
+        """See `Runner`."""
+        return future.result()
+
+    def _add(self, *, awake: bool = False) -> bool:
+        try:
+            _threads.start(_Worker(self, awake).run, "siox handlers")
+        except RuntimeError as error:  # the system has no more; those at work come back to it
+            with self._lock:
+                self._count -= 1
+                self._awake = self._awake and not awake
+            log.debug("no thread for handlers: %s", error)
+            return False
+        if not self._watching:
+            self._watching = True
+            _threads.start(self._watch, "siox handlers' watch")
+        return True
+
+    def next(self, worker: _Worker) -> Act | None:
+        """Return what a thread is to call next; None: it is among the idle ones now."""
+        with self._lock:
+            if worker.awake:
+                worker.awake = self._awake = False
+            if self._acts:
+                self._taken += 1
+                return self._acts.popleft()
+            self._idle.append(worker)
+            return None
+
+    def retire(self, worker: _Worker) -> bool:
+        """Whether a thread may end: nobody has woken it at the last moment."""
+        with self._lock:
+            if worker not in self._idle:
+                return False
+            self._idle.remove(worker)
+            self._count -= 1
+            return True
+
+    def _watch(self) -> None:
+        """Add threads while calls wait because all handlers do."""
+        while True:
+            self._look.acquire()
+            taken = self._taken
+            while True:
+                time.sleep(TICK)
+                with self._lock:
+                    wanted = self._wanted(moved=self._taken != taken)
+                    taken = self._taken
+                    self._count += wanted
+                    waiting = bool(self._acts)
+                    self._watched = waiting
+                for _ in range(wanted):
+                    if not self._add():
+                        break
+                if not waiting:
+                    break
+
+    def _wanted(self, *, moved: bool) -> int:
+        if not self._acts:
+            return 0
+        if moved:
+            return int(self._count < MOST_WHILE_MOVING)
+        return min(len(self._acts), MOST_AT_ONCE)
+
+
+class _Worker:
+    """One thread.
+
+    Attributes:
+        wake: released when there is something to do.
+        awake: it was woken, and has not looked yet.
+    """
+
+    __slots__ = ("_threads", "awake", "wake")
+
+    def __init__(self, threads: Threads, awake: bool) -> None:
+        self._threads = threads
+        self.wake = threading.Semaphore(0)
+        self.awake = awake
+
+    def run(self) -> None:
+        while True:
+            act = self._threads.next(self)
+            if act is not None:
+                call(act)
+            elif not self.wake.acquire(timeout=IDLE_TIME):
+                if self._threads.retire(self):
+                    return
+                self.wake.acquire()
+                self.awake = True
+            else:
+                self.awake = True
+
+
+class Greenlets:
+    """A runner with greenlets of the thread that first asked for it, which runs gevent's hub."""
+
+    def __init__(self) -> None:
+        import gevent.event  # type: ignore[import-untyped]
+
+        self._spawn: Callable[..., Any] = gevent.spawn
+        self._event: Callable[[], Any] = gevent.event.Event
+        self._hub = gevent.get_hub()
+
+    def post(self, act: Act) -> None:
+        """See `Runner`."""
+        if _threads.is_green():
+            self._spawn(call, act)
+        else:
+            self._hub.loop.run_callback_threadsafe(self._spawn, call, act)
+
+    def wait_for(self, future: Future[T]) -> T:
+        """See `Runner`; other greenlets go on meanwhile."""
+        if not _threads.is_green() and not future.done():
+            done = self._event()
+            watcher = self._hub.loop.async_()
+            watcher.start(done.set)
+            future.add_done_callback(watcher.send_ignoring_arg)
+            try:
+                done.wait()
+            finally:
+                watcher.stop()
+                watcher.close()
+        return future.result()
+
+
+class Lane:
+    """Calls functions one after the other, in their order: what belongs to one client."""
+
+    __slots__ = ("_acts", "_busy", "_lock", "_runner")
+
+    def __init__(self, runner: Runner, lock: threading.Lock) -> None:
+        """Make a lane; the lock may be that of many."""
+        self._runner = runner
+        self._lock = lock
+        self._acts: deque[Act] | None = None
+        self._busy = False
+
+    @property
+    def waiting(self) -> int:
+        """How many functions wait for the one that runs."""
+        acts = self._acts
+        return 0 if acts is None else len(acts)
+
+    def post(self, act: Act) -> int:
+        """Have a function called after those that were given before; return how many wait."""
+        with self._lock:
+            if self._acts is None:
+                self._acts = deque()
+            self._acts.append(act)
+            waiting = len(self._acts)
+            if self._busy:
+                return waiting
+            self._busy = True
+        self._runner.post(self._run)
+        return waiting
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._acts:
+                    self._acts, self._busy = None, False
+                    return
+                act = self._acts.popleft()
+            call(act)
+            del act
+
+
+def call(act: Act) -> None:
+    """Call a function that has dealt with the faults of applications: what is left is one of ours."""
+    try:
+        act()
+    except (SystemExit, KeyboardInterrupt) as error:
+        log.error("%s in a handler ends its thread, no more than that", type(error).__name__)
+    except BaseException as error:
+        if type(error).__name__ == "GreenletExit":
+            raise
+        log.error("siox itself failed in a thread of handlers, please report this", exc_info=error)
+
+
+_all: weakref.WeakSet[Threads] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """This process is a fork: the threads, and what they have to do, are its parent's."""
+    for threads in list(_all):
+        threads._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
