@@ -1,4 +1,4 @@
-"""A blocking server of the drop-in under a WSGI server in threads, and python-socketio's own clients of it."""
+"""A blocking server of the drop-in under a WSGI server in threads, and python-socketio's own clients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import pytest
 import socketio as reference
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -73,6 +74,16 @@ class Joined(reference.AsyncClient):  # type: ignore[misc]
         self.heard = Heard()
         self.on("*", self.heard.note)
 
+    async def close(self) -> None:
+        """Leave, and leave nothing open."""
+        async with asyncio.timeout(PATIENCE):
+            tasks = [self.eio.read_loop_task, self.eio.write_loop_task]
+            http = self.eio.http
+            await self.disconnect()
+            await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+            if http is not None and not http.closed:
+                await http.close()
+
 
 @contextlib.asynccontextmanager
 async def joined(url: str, transport: str = "websocket", **how: Any) -> AsyncIterator[Joined]:
@@ -84,8 +95,20 @@ async def joined(url: str, transport: str = "websocket", **how: Any) -> AsyncIte
     try:
         yield client
     finally:
-        async with asyncio.timeout(PATIENCE):
-            await client.disconnect()
+        await client.close()
+
+
+async def refused(url: str, **how: Any) -> list[Any]:
+    """Connect in vain; return what the client was told."""
+    client = Joined()
+    errors: list[Any] = []
+    for namespace in how.get("namespaces", ["/"]):
+        client.on("connect_error", errors.append, namespace=namespace)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(reference.exceptions.ConnectionError):
+            await client.connect(url, transports=["websocket"], wait_timeout=PATIENCE, **how)
+    await client.close()
+    return errors
 
 
 async def eventually(true: Callable[[], Any]) -> None:

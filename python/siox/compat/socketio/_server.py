@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Server(Served, socketio.Server):  # type: ignore[misc]
     """See python-socketio's `Server`, whose arguments and methods these are.
 
-    siox takes some more: `connect_timeout`, `upgrade_timeout`, `max_attachments`, `low_water`, `high_water`,
-    `outbox_limit`, `outbox_policy`, `max_running_handlers`, `max_queued_bytes`, `io_threads`, `close_timeout`,
-    as `siox.ServerConfig` has them; and `strict=False`, for python-socketio's own reading of packets.
+    siox takes some more: `connect_timeout`, `upgrade_timeout`, `max_attachments`, `low_water`,
+    `high_water`, `outbox_limit`, `outbox_policy`, `max_running_handlers`, `max_queued_bytes`, `io_threads`,
+    `close_timeout`, as `siox.ServerConfig` has them; and `strict=False`, for python-socketio's own reading
+    of packets.
     """
 
     _bridge: SyncBridge
@@ -114,6 +115,15 @@ class Server(Served, socketio.Server):  # type: ignore[misc]
         if client is not None:
             self.logger.info("Disconnecting %s [%s]", sid, namespace)
             bridge.end(client)
+
+    def _handle_event_internal(self, server: Any, sid: str, eio_sid: str, data: Any, *more: Any) -> None:
+        # In a thread of its own a fault would be nobody's; without one it is the caller's.
+        try:
+            super()._handle_event_internal(server, sid, eio_sid, data, *more)
+        except Exception:
+            if not self.async_handlers:
+                raise
+            self.logger.exception("handler of event %r failed for %s", data[0], sid)
 
     # -- the own listener
 

@@ -1,9 +1,9 @@
 """The bridge of a blocking server: what the engine says goes to threads, or to greenlets.
 
 The engine speaks on the thread of the loop in the background, which calls nothing of the application. Each
-connection has a lane: its connect and disconnect handlers, the callbacks of its answers, and what
-python-socketio's own code is to read on the visible path, one after the other. Event handlers run beside it, at
-the same time, unless `async_handlers=False`.
+connection has a lane: its connect and disconnect handlers, and what python-socketio's own code is to read on
+the visible path, one after the other. Event handlers run beside it, at the same time, unless
+`async_handlers=False`; callbacks of answers have a lane of their own.
 """
 
 from __future__ import annotations

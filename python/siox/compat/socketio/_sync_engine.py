@@ -85,6 +85,5 @@ class SyncEngine(EngineHalf, engineio.Server):  # type: ignore[misc]
         if self._gate is None:
             from siox.compat.socketio._wsgi import Gate
 
-            vars(self)["_gate"] = Gate(self._bridge)
-        assert self._gate is not None
+            self._gate = Gate(self._bridge)
         return self._gate(environ, start_response)

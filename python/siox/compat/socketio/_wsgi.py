@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import socketio
@@ -38,9 +39,10 @@ class Gate(wsgi.WSGIApp):
 
     def _wait(self, exchange: Any) -> Answer | None:
         if isinstance(self._bridge.runner, Greenlets):
-            return self._bridge.runner.wait_for(
-                asyncio.run_coroutine_threadsafe(exchange, _background.background.loop())
+            answer: Future[Answer | None] = asyncio.run_coroutine_threadsafe(
+                exchange, _background.background.loop()
             )
+            return self._bridge.runner.wait_for(answer)
         return super()._wait(exchange)
 
 
