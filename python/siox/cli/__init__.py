@@ -2,6 +2,7 @@
 
 import click
 
+from siox.cli.compare import bench
 from siox.cli.connect import connect
 from siox.cli.demo import demo
 from siox.cli.emit import emit
@@ -13,6 +14,7 @@ def main() -> None:
     """Socket.IO for Python with a Rust core."""
 
 
+main.add_command(bench)
 main.add_command(connect)
 main.add_command(demo)
 main.add_command(emit)

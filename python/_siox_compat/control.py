@@ -1,0 +1,117 @@
+"""What the process that is measured answers: its CPU time and memory; and what it emits when told to."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import socket as sockets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+InLoop = Callable[..., object]
+
+
+def answer(channel: sockets.socket, values: dict[str, Any]) -> None:
+    """Say something."""
+    channel.sendall(f"{json.dumps(values)}\n".encode())
+
+
+def listen(channel: sockets.socket, listener: sockets.socket, server: str, *, in_loop: InLoop) -> None:
+    """Say that the application is served, and answer from now on, in a thread."""
+    threading.Thread(target=follow, args=(channel, in_loop), daemon=True).start()
+    served(channel, listener, server)
+
+
+def served(channel: sockets.socket, listener: sockets.socket, server: str) -> None:
+    """Say that the application is served, where, and by what."""
+    version = metadata.version(server)
+    answer(channel, {"port": listener.getsockname()[1], "server": f"{server} {version}"})
+
+
+def follow(channel: sockets.socket, in_loop: InLoop) -> None:
+    """Do what lines say until they end; then end the process."""
+    rest = b""
+    while data := channel.recv(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if told["do"] == "stats":
+                in_loop(lambda: answer(channel, stats()))
+            else:
+                in_loop(emit, told)
+    os._exit(0)
+
+
+def stats() -> dict[str, Any]:
+    """Return what this process has used, and how siox serves."""
+    if not (found := servers()):
+        return {
+            "error": "the application has no Socket.IO server: is it made in a function that did not run?"
+        }
+    gc.collect()
+    return {
+        "cpu": time.process_time(),
+        "memory": memory(),
+        "events": events(found),
+        "slow": _of_hooks("reasons", found) or [],
+        "driver": (_of_hooks("driver", found) or [""])[0],
+    }
+
+
+def servers() -> list[Any]:
+    """Return all of python-socketio's servers, or siox's, that there are."""
+    module = sys.modules.get("socketio.base_server")
+    return (
+        [] if module is None else [each for each in gc.get_objects() if isinstance(each, module.BaseServer)]
+    )
+
+
+def events(found: list[Any]) -> list[str]:
+    """Return the events that handlers were declared for."""
+    names = {str(name) for server in found for some in server.handlers.values() for name in some}
+    for server in found:
+        for some in server.namespace_handlers.values():
+            names |= {name.removeprefix("on_") for name in dir(some) if name.startswith("on_")}
+    return sorted(names - {"connect", "disconnect", "__disconnect_final"})
+
+
+def emit(told: dict[str, Any]) -> None:
+    """Emit to everyone in a namespace."""
+    import asyncio
+
+    for server in servers():
+        made = server.emit(told["event"], told["data"], namespace=told["namespace"])
+        if asyncio.iscoroutine(made):
+            task = asyncio.get_running_loop().create_task(made)
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[Any] = set()
+
+
+def memory() -> int:
+    """Return the bytes of memory that this process has."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _of_hooks(name: str, found: list[Any]) -> list[str]:
+    hooks = sys.modules.get("siox.compat.socketio._hooks")
+    if hooks is None:
+        return []
+    said: list[str] = []
+    for server in found:
+        value = getattr(hooks, name)(server)
+        said += [value] if isinstance(value, str) else value
+    return said
