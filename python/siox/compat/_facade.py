@@ -64,13 +64,14 @@ class Facade(ModuleType):
         return dir(self._siox_original)
 
 
-def replacements(original: ModuleType, compat: ModuleType) -> Given:
+def replacements(modules: Mapping[str, ModuleType], compat: ModuleType) -> Given:
     """Return what siox has in the place of python-socketio's own."""
     given = Given()
-    for name in original.__all__:
-        old, new = getattr(original, name), getattr(compat, name, None)
-        if new is not None and new is not old:
-            given.add(old, new)
+    for module in modules.values():
+        for name, old in list(vars(module).items()):
+            new = getattr(compat, name, None)
+            if isinstance(old, type) and isinstance(new, type) and new is not old and issubclass(new, old):
+                given.add(old, new)
     return given
 
 

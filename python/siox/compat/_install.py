@@ -31,7 +31,7 @@ def install() -> None:
         for name, module in sys.modules.items()
         if name == "socketio" or name.startswith("socketio.")
     }
-    given = _facade.replacements(modules["socketio"], compat)
+    given = _facade.replacements(modules, compat)
     facades = _facade.facades(modules, given)
     _importers.refuse(given)
     _kept.update(modules)
