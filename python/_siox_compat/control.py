@@ -69,6 +69,7 @@ def stats() -> dict[str, Any]:
         "events": events(found),
         "slow": _of_hooks("reasons", found) or [],
         "driver": (_of_hooks("driver", found) or [""])[0],
+        "adopted": sum(_adopted(server) for server in found),
     }
     _apart += time.process_time() - used
     return told
@@ -111,6 +112,12 @@ def memory() -> int:
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _adopted(server: Any) -> int:
+    """Return how many sockets siox was given."""
+    core = getattr(getattr(server, "_bridge", None), "core", None)
+    return 0 if core is None else int(core.stats().get("connections_adopted", 0))
 
 
 def _of_hooks(name: str, found: list[Any]) -> list[str]:

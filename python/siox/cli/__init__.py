@@ -5,6 +5,7 @@ import click
 from siox.cli.compare import bench
 from siox.cli.connect import connect
 from siox.cli.demo import demo
+from siox.cli.doctor import doctor
 from siox.cli.emit import emit
 from siox.cli.run import run
 
@@ -17,6 +18,7 @@ def main() -> None:
 main.add_command(bench)
 main.add_command(connect)
 main.add_command(demo)
+main.add_command(doctor)
 main.add_command(emit)
 main.add_command(run)
 

@@ -67,7 +67,10 @@ class Crowd:
         for each in made:
             if isinstance(each, BaseException):
                 await self.__aexit__()
-                raise ArmError(f"a client could not connect: {each}") from None
+                raise ArmError(
+                    f"a client could not connect to {self._way.path}, namespace {self._way.namespace}: {each}"
+                    " (--path, --namespace and --auth say where, and as whom)"
+                ) from None
         return self
 
     async def __aexit__(self, *_: object) -> None:

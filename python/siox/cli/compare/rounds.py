@@ -121,6 +121,8 @@ async def _round(arm: Arm, plan: Plan, result: Measured, step: Step) -> None:
             await _echo(arm, plan, plan.echo, crowd, note)
         last = await arm.stats()
     result.server, result.driver = arm.server, last["driver"]
+    if last["adopted"]:
+        result.driver = f"sockets that {arm.server} gives it"
     result.slow, result.events = last["slow"], last["events"]
 
 

@@ -1,0 +1,108 @@
+"""`siox bench --compare`: that it measures, and what it says; never how much."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from siox.cli.compare.arm import PLAIN, SIOX
+from siox.cli.compare.chart import svg
+from siox.cli.compare.report import number, pairs, table
+from siox.cli.compare.rounds import Measured, p99
+
+APPLICATION = """
+import siox.compat.socketio as socketio
+sio = socketio.AsyncServer(async_mode="asgi")
+app = socketio.ASGIApp(sio)
+@sio.event
+async def chat(sid, text):
+    await sio.emit("chat", text)
+@sio.event
+def ask(sid, number):
+    return number + 1
+"""
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "siox.cli", "bench", *arguments],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=55,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(60)
+def test_it_runs_an_application_on_both_in_turn(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APPLICATION)
+    small = (
+        "-n",
+        "4",
+        "--rounds",
+        "1",
+        "--broadcasts",
+        "2",
+        "--seconds",
+        "0.1",
+        "--json",
+        "--chart",
+        "c.svg",
+    )
+    ran = bench(tmp_path, "--compare", "app:app", *small, "--broadcast", 'chat "hi"', "--echo", "ask 1")
+    assert ran.stderr == "chart: c.svg\n"
+    told = json.loads(ran.stdout)
+    assert set(told) == {PLAIN, SIOX}
+    for each in told.values():
+        assert set(each["figures"]) == {
+            "connect", "memory", "delivery", "delivery_p99", "rate", "answer", "answer_p99"
+        }  # fmt: skip
+        assert (each["events"], each["slow"]) == (["ask", "chat"], [])
+        assert each["server"].startswith("uvicorn ")
+    # It is siox that was measured, and only there.
+    assert told[PLAIN]["driver"] == ""
+    assert told[SIOX]["driver"].startswith("sockets that uvicorn")
+    assert ElementTree.fromstring((tmp_path / "c.svg").read_text()).tag.endswith("svg")
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APPLICATION)
+    (tmp_path / "broken.py").write_text("import socketio\n1 / 0\n")
+    for arguments, said in (
+        (("app:nothing",), "on python-socketio: app has no 'nothing'; it has: socketio, sio, app, chat, ask"),
+        (("broken:app",), "on python-socketio: broken:app fails\n"),
+        (
+            ("app:app", "--echo", "none"),
+            "the application has no handler for 'none'; it has some for: ask, chat",
+        ),
+    ):
+        ran = bench(tmp_path, "-n", "1", "--rounds", "1", "--compare", *arguments)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr.startswith(f"Error: {said}")
+        assert "_siox_compat" not in ran.stderr
+
+
+def test_the_table_and_the_chart_say_what_is_better() -> None:
+    measured = {PLAIN: Measured(), SIOX: Measured()}
+    measured[PLAIN].figures = {"delivery": [50.0, 40.0, 60.0], "rate": [1000.0], "memory": [2048.0]}
+    measured[SIOX].figures = {"delivery": [5.0], "rate": [4000.0], "memory": [2048.0]}
+    found = pairs(measured)
+    text = "\n".join(table(found, colour=False))
+    assert "broadcast: CPU per delivery, µs" in text
+    assert [line.split()[-3:] for line in text.splitlines() if "siox" in line] == [
+        ["10.0", "\N{MULTIPLICATION SIGN}", "less"],
+        ["4.00", "\N{MULTIPLICATION SIGN}", "more"],
+        ["2.00", "the", "same"],
+    ]
+    assert svg("a < b", "note", found).count("<rect") == 3 + 2 * 3
+
+
+def test_numbers_have_three_figures() -> None:
+    assert [number(each) for each in (0.123, 12.34, 123.4, 1234.5)] == ["0.12", "12.3", "123", "1,234"]
+    assert (p99([1.0]), p99([float(each) for each in range(1, 201)])) == (1.0, 198.0)
