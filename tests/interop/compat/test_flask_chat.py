@@ -11,11 +11,12 @@ from started import Application, started
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 GUNICORN = (
-    *("-m", "gunicorn", "-w", "1", "--worker-class", "gthread", "--threads", "8", "--no-control-socket"),
+    *("-m", "gunicorn", "-w", "1", "--worker-class", "gthread", "--threads", "2", "--no-control-socket"),
     *("--graceful-timeout", "2", "-b", "127.0.0.1:{port}", "flask_chat:web"),
 )
+"""Two threads, of which python-socketio would give one to each websocket, and one to each poll."""
 WERKZEUG = ("flask_chat.py", "{port}")
-LIBRARY = "python-socketio"
+LIBRARY = "siox"
 HEAR = """
 for (const event of ["came", "went", "said", "announced", "verdict"]) {
   socket.on(event, (...args) => report(event, ...args));
