@@ -62,8 +62,8 @@ def paced(count: int, per_second: float, payload: Any) -> None:
     io.start_background_task(run)
 
 
-def when_ready(_: Any) -> None:
-    """Say so: this file is gunicorn's configuration as well."""
+def post_worker_init(_: Any) -> None:
+    """Say that the worker has loaded the application: this file is gunicorn's configuration as well."""
     print("ready", flush=True)
 
 
