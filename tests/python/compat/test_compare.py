@@ -67,7 +67,7 @@ def test_it_runs_an_application_on_both_in_turn(tmp_path: Path) -> None:
         assert each["server"].startswith("uvicorn ")
     # It is siox that was measured, and only there.
     assert told[PLAIN]["driver"] == ""
-    assert told[SIOX]["driver"].startswith("sockets that uvicorn")
+    assert told[SIOX]["driver"].startswith("sockets given by uvicorn")
     assert ElementTree.fromstring((tmp_path / "c.svg").read_text()).tag.endswith("svg")
 
 

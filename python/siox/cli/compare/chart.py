@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 
 from siox.cli.compare.report import TIMES, Pair, number
 
-WIDTH, LEFT, BAR, HEIGHT, HEAD, FOOT = 760, 250, 330, 58, 74, 46
-PLAIN_COLOUR, SIOX_COLOUR = "#b9b4a7", "#c2410c"
+WIDTH, LEFT, BAR, HEIGHT, HEAD, FOOT = 780, 275, 320, 58, 74, 46
+PLAIN_COLOUR, SIOX_COLOUR, FAINT = "#b9b4a7", "#c2410c", "#78716c"
 FONT = "font-family='system-ui, Helvetica, Arial, sans-serif'"
 
 
@@ -21,10 +21,11 @@ def svg(title: str, note: str, found: list[Pair]) -> str:
         _text(24, 32, title, size=18, weight=600),
         _key(24, "python-socketio", PLAIN_COLOUR),
         _key(170, "siox", SIOX_COLOUR),
+        _text(WIDTH - 24, 57, "times better", size=13, colour=FAINT, anchor="end"),
     ]
     for place, pair in enumerate(found):
         parts += _row(HEAD + HEIGHT * place, pair)
-    parts += [_text(24, height - 18, note, size=12, colour="#78716c"), "</svg>"]
+    parts += [_text(24, height - 18, note, size=11, colour=FAINT), "</svg>"]
     return "\n".join(parts) + "\n"
 
 
@@ -33,7 +34,7 @@ def _row(top: int, pair: Pair) -> list[str]:
     unit = pair.row.unit if pair.row.unit != "/s" else "per second"
     parts = [
         _text(24, top + 24, pair.row.title),
-        _text(24, top + 42, unit, size=12, colour="#78716c"),
+        _text(24, top + 42, unit, size=12, colour=FAINT),
     ]
     for down, value, colour in ((8, pair.plain, PLAIN_COLOUR), (28, pair.siox, SIOX_COLOUR)):
         length = max(2.0, max(value, 0) / most * BAR)

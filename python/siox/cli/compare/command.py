@@ -160,7 +160,7 @@ def _print(plan: Plan, measured: dict[str, Measured]) -> None:
         click.echo(line)
     click.echo()
     if siox.driver:
-        click.echo(f"siox serves it by {siox.driver}.")
+        click.echo(f"siox drove it by: {siox.driver}.")
     if siox.slow:
         click.echo("Slow path, where Python sees every packet:")
         for reason in siox.slow:

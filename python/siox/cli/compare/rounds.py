@@ -122,7 +122,7 @@ async def _round(arm: Arm, plan: Plan, result: Measured, step: Step) -> None:
         last = await arm.stats()
     result.server, result.driver = arm.server, last["driver"]
     if last["adopted"]:
-        result.driver = f"sockets that {arm.server} gives it"
+        result.driver = f"sockets given by {arm.server}"
     result.slow, result.events = last["slow"], last["events"]
 
 
