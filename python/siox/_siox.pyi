@@ -166,6 +166,30 @@ class RawEvents(Events, Protocol):
     def closed(self, session: int, reason: str, /) -> None:
         """A session is over."""
 
+@type_check_only
+class HandedSocket(TypedDict):
+    """A socket that Python speaks for from here on; `socket` is what `Events.connect` gave.
+
+    One that is not accepted is still to be answered, by `accept` or `refuse`. `acks` are what it owes: by id
+    the callback, and the seconds that it still has or None.
+    """
+
+    socket: Any
+    key: int
+    session: int
+    namespace: str
+    sid: str
+    accepted: bool
+    rooms: list[str]
+    acks: dict[int, tuple[_AckCallback, float | None]]
+
+@type_check_only
+class Handed(TypedDict):
+    """What `Engine.go_raw` hands over. No id of an acknowledgement above `last_ack_id` was ever given out."""
+
+    sockets: list[HandedSocket]
+    last_ack_id: int
+
 @final
 class Direct:
     """How the engine calls a handler that takes its values as they are.
@@ -455,6 +479,18 @@ class Engine:
         """Return the transport that carries it now; empty: it is over."""
     def session_sockets(self, session: int) -> list[int]:
         """Return the keys of its sockets, those included that are not accepted yet."""
+    def go_raw(self) -> Handed:
+        """Give messages as with `raw_messages` from here on, and hand over all that is there.
+
+        What came before and was not told yet, or waited for a handler to end, comes as messages too: by
+        `RawEvents.message`, on the loop's thread, in order, after this call. So call it on that thread, and
+        not within `Events.connect`. Of a socket that is handed over nothing more is told, its disconnection
+        included: `RawEvents.closed` is. One that was leaving is not handed over; its end is told as ever.
+        Keys are still good for answers that are due, and with rooms as they are for what other threads are
+        sending.
+
+        Called again it hands over nothing.
+        """
     def set_ping(self, interval: float, timeout: float, announced: float | None = None) -> None:
         """Change the options of these names, for sessions that are open as well."""
     def send(self, session: int, message: str | bytes) -> bool:

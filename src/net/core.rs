@@ -128,11 +128,23 @@ impl Core {
 
     /// Looks something up in one reactor, with every order carried out that came before.
     pub fn look<R>(&self, number: u8, now: Instant, look: impl FnOnce(&Reactor) -> R) -> Option<R> {
+        self.visit(number, now, false, |reactor| look(reactor))
+    }
+
+    /// Does something in one reactor, with every order carried out that came before; `news` says that its thread
+    /// is to tell of it.
+    pub(super) fn visit<R>(
+        &self,
+        number: u8,
+        now: Instant,
+        news: bool,
+        act: impl FnOnce(&mut Reactor) -> R,
+    ) -> Option<R> {
         let mut reactor = self.lock(number)?;
         let obeyed = self.obey(&mut reactor, now);
-        let seen = look(&reactor);
+        let seen = act(&mut reactor);
         drop(reactor);
-        if obeyed.some
+        if (obeyed.some || news)
             && number > 0
             && let Some(inbox) = self.inbox(number)
         {

@@ -134,6 +134,16 @@ impl Hub {
         self.state().acks.insert_many(sockets.iter().copied(), deadline)
     }
 
+    /// The ids that were asked of one socket alone, each with its deadline: the table waits for them no more.
+    pub fn take_acks(&self, socket: SocketKey) -> Vec<(u64, Option<Instant>)> {
+        self.state().acks.take_own(socket)
+    }
+
+    /// The last id that was given out; 0 where none was.
+    pub fn last_ack_id(&self) -> u64 {
+        self.state().acks.last_id()
+    }
+
     /// Nobody waits for this id any more.
     pub fn cancel(&self, id: u64) -> bool {
         self.state().acks.cancel(id)

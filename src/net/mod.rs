@@ -13,6 +13,7 @@ mod entry;
 pub mod event;
 pub mod flush;
 pub mod front;
+pub mod handing;
 pub mod http;
 pub mod hub;
 pub mod inbox;

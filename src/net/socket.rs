@@ -51,7 +51,10 @@ impl Reactor {
     /// A binary message of a session.
     pub(super) fn handle_binary(&mut self, key: SessionKey, data: Cow<'_, [u8]>, now: Instant) {
         if self.options.raw_messages {
-            self.raw_message(key, &data, true);
+            let Some(entry) = self.sessions.get_mut(key) else { return };
+            if !entry.sockets.drops_binary(&self.options.connection) {
+                self.raw_message(key, &data, true);
+            }
             return;
         }
         self.trace_binary_packet(key, Flow::In, &data);
@@ -62,7 +65,7 @@ impl Reactor {
         }
     }
 
-    fn raw_message(&mut self, session: SessionKey, data: &[u8], binary: bool) {
+    pub(super) fn raw_message(&mut self, session: SessionKey, data: &[u8], binary: bool) {
         let data = self.batch.store(data);
         self.batch.events.push(Event::RawMessage { session, data, binary });
     }

@@ -63,6 +63,12 @@ impl Backlog {
         Some((queued, resumed))
     }
 
+    /// Takes out all that waits.
+    pub(super) fn take_queued(&mut self) -> VecDeque<Queued> {
+        (self.bytes, self.paused) = (0, false);
+        std::mem::take(&mut self.queued)
+    }
+
     /// A handler did not end at once.
     pub(super) fn started(&mut self) {
         self.running += 1;

@@ -6,6 +6,7 @@ use super::value::{self, PayloadError};
 use crate::net::keys::SocketKey;
 use crate::proto::socket::Data;
 use crate::proto::socket::ack::Outcome;
+use crate::proto::socket::packet::PacketKind;
 use bytes::Bytes;
 use pyo3::prelude::*;
 
@@ -57,6 +58,17 @@ impl Engine {
         attachments: &[Bytes],
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
+        if this.is_raw()
+            && let Some((session, namespace)) = this.handed_session(socket)
+        {
+            return Self::tell_again(
+                slf,
+                session,
+                (PacketKind::Ack, &namespace, Some(id)),
+                data,
+                attachments,
+            );
+        }
         let args = match value::read_args(py, data, attachments) {
             Ok(args) => args,
             Err(PayloadError::Sink(error)) => return Err(*error),

@@ -15,6 +15,7 @@ use crate::net::keys::{RequestKey, SocketKey};
 use crate::net::session::HandshakeInfo;
 use crate::proto::sid::Sid;
 use crate::proto::socket::Data;
+use crate::proto::socket::packet::PacketKind;
 use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -52,6 +53,7 @@ impl Engine {
     pub(super) fn dispatch_pending(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
         this.call_due(py)?;
+        Self::tell_handed(slf)?;
         loop {
             let batch = this.state().pending.pop_front();
             let Some(Batch { events, arena, .. }) = batch else { break };
@@ -105,9 +107,11 @@ impl Engine {
                 events.call_method1(intern!(py, "session"), (session.to_bits(), sid.as_str())).map(drop)
             }
             Event::SessionClosed { session, reason } => {
+                Self::tell_handed(slf)?;
                 events.call_method1(intern!(py, "closed"), (session.to_bits(), reason)).map(drop)
             }
             Event::RawMessage { session, data, binary } => {
+                Self::tell_handed(slf)?;
                 let data = if binary {
                     PyBytes::new(py, batch.bytes(&data)).into_any()
                 } else {
@@ -130,6 +134,11 @@ impl Engine {
         if this.is_draining() {
             // No reply: with its connection's end the client looks for a server again, after a refusal it would not.
             return Ok(());
+        }
+        if this.is_raw() {
+            let none = Data::new(this.encode.parser, &[]);
+            let what = (PacketKind::Connect, &*namespace, None);
+            return Self::tell_again(slf, info.session, what, auth.unwrap_or(&none), &[]);
         }
         let auth = match auth.map(|auth| value::read_value(py, auth)).transpose() {
             Ok(auth) => auth,
@@ -161,6 +170,12 @@ impl Engine {
             // Who is about to go takes no more events: their askers learn it from the end of the connection.
             let heard = |known: &&mut Known| !known.muted && !this.is_draining();
             let Some(known) = state.sockets.get_mut(&socket).filter(heard) else { return Ok(()) };
+            if known.handed {
+                let (session, namespace) = (known.info.session, Arc::clone(&known.namespace));
+                drop(state);
+                let what = (PacketKind::Event, &*namespace, packet.ack_id);
+                return Self::tell_again(slf, session, what, &packet.data, packet.attachments);
+            }
             if known.backlog.is_free(this.binding.allowed) {
                 Some(Receiver::new(slf.py(), socket, known))
             } else {
@@ -226,7 +241,12 @@ impl Engine {
         details: Option<Box<str>>,
     ) -> PyResult<()> {
         let (this, py) = (slf.get(), slf.py());
-        let object = this.state().sockets.get(&socket).map(|known| known.object.clone_ref(py));
+        let object = {
+            let state = this.state();
+            // Of one that is Python's the end of its session is told.
+            let known = state.sockets.get(&socket).filter(|known| !known.handed);
+            known.map(|known| known.object.clone_ref(py))
+        };
         let is_known = object.is_some();
         let told = object.map_or(Ok(()), |object| {
             let arguments = (object, reason, details.as_deref());

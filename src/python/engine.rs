@@ -45,6 +45,8 @@ pub(crate) struct Engine {
     pub(super) abandoned: AtomicBool,
     /// It is about to go: what comes reaches no handler any more.
     pub(super) draining: AtomicBool,
+    /// Python speaks Socket.IO itself, after it was spoken here.
+    pub(super) raw: AtomicBool,
 }
 
 impl Engine {
@@ -130,8 +132,8 @@ impl Engine {
         let clock = Clock::new(binding.virtual_clock);
         let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
         let core = Arc::new(Core::with_reactors(&options, threads, clock.start())?);
-        let (abandoned, draining) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { core, events, binding, encode, state: Mutex::default(), clock, abandoned, draining })
+        let (state, [abandoned, draining, raw]) = (Mutex::default(), [false; 3].map(AtomicBool::new));
+        Ok(Self { core, events, binding, encode, state, clock, abandoned, draining, raw })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -224,7 +226,10 @@ impl Engine {
         let core = this.core()?;
         let namespace = {
             let state = this.state();
-            let known = state.sockets.get(&socket).filter(|known| !known.muted && state.driver.is_some());
+            let known = state
+                .sockets
+                .get(&socket)
+                .filter(|known| !known.muted && !known.handed && state.driver.is_some());
             known.map(|known| Arc::clone(&known.namespace))
         };
         let Some(namespace) = namespace else {

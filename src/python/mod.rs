@@ -12,6 +12,7 @@ mod driver;
 mod engine;
 mod errors;
 mod half;
+mod handing;
 mod links;
 mod manager;
 mod options;

@@ -8,9 +8,10 @@ use super::scopes::Scopes;
 use crate::net::adopting::AdoptedName;
 use crate::net::core::Turn;
 use crate::net::event::{Batch, Event};
-use crate::net::keys::{LinkKey, SocketKey};
+use crate::net::keys::{LinkKey, SessionKey, SocketKey};
 use crate::net::session::HandshakeInfo;
 use crate::proto::socket::ack::Outcome;
+use crate::proto::socket::encoded::{Encoded, Part};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -29,12 +30,22 @@ pub(super) struct Known {
     pub(super) info: Arc<HandshakeInfo>,
     /// Taken out by this side: what it sent before is not delivered any more.
     pub(super) muted: bool,
+    /// Python speaks for it itself, since `Engine.go_raw`.
+    pub(super) handed: bool,
     pub(super) backlog: Backlog,
 }
 
 impl Known {
     pub(super) fn new(object: Py<PyAny>, namespace: Arc<str>, info: Arc<HandshakeInfo>) -> Self {
-        Self { object, namespace, handlers: None, info, muted: false, backlog: Backlog::default() }
+        Self {
+            object,
+            namespace,
+            handlers: None,
+            info,
+            muted: false,
+            handed: false,
+            backlog: Backlog::default(),
+        }
     }
 }
 
@@ -81,6 +92,8 @@ pub(super) struct State {
     pub(super) sockets: HashMap<SocketKey, Known>,
     pub(super) arriving: Option<Arriving>,
     pub(super) callbacks: HashMap<u64, Callback>,
+    /// Messages that were read before Python took Socket.IO over.
+    pub(super) handed: VecDeque<(SessionKey, Part)>,
     pub(super) drains: HashMap<SocketKey, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
@@ -125,7 +138,12 @@ impl State {
     /// Whether there is something to call Python for.
     pub(super) fn has_work(&self) -> bool {
         let quiet = self.pending.is_empty() && self.due.is_empty() && self.resumable.is_empty();
-        !(quiet && self.ready.is_empty())
+        !(quiet && self.ready.is_empty() && self.handed.is_empty())
+    }
+
+    /// Keeps a packet, to be told as the messages that it came as.
+    pub(super) fn keep_handed(&mut self, session: SessionKey, packet: &Encoded) {
+        self.handed.extend(packet.parts().map(|part| (session, part)));
     }
 
     /// Who waits for this acknowledgement waits no longer.

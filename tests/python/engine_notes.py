@@ -34,7 +34,7 @@ class Notes(EngineEvents):
         server = self._noting
         session = server.engine.session_of(key)
         server.told.append(("connect", session, name, auth))
-        server.clients.append(Client(key, sid))
+        server.clients.append(server.client_class(key, sid))
         return server.clients[-1]
 
     def _admit(self, client: Client) -> None:
@@ -70,6 +70,7 @@ class NotingServer(siox.Server):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self._options = options
+        self.client_class = Client
         self.told: list[tuple[Any, ...]] = []
         self.clients: list[Client] = []
         self.admits = self.forgets = True

@@ -140,6 +140,23 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
         true
     }
 
+    /// The ids that were asked of this socket alone, ascending, each with its deadline. Nobody waits for them here
+    /// any more.
+    pub fn take_own(&mut self, socket: K) -> Vec<(u64, Option<Instant>)> {
+        let ids = self.by_socket.get(&socket).cloned().unwrap_or_default();
+        let own = |id: u64| {
+            let deadline = self.entries.get(&id).filter(|_| self.debtor(id).is_some())?.deadline;
+            self.cancel(id);
+            Some((id, deadline))
+        };
+        ids.into_iter().filter_map(own).collect()
+    }
+
+    /// The last id that was given out; 0 where none was.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
     /// An id that this table does not watch; no other will be the same.
     pub fn take_id(&mut self) -> u64 {
         self.last_id += 1;

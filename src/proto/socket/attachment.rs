@@ -53,6 +53,11 @@ impl Attachments {
         self.deadline
     }
 
+    /// How many are due.
+    pub(super) fn missing(&self) -> usize {
+        self.missing
+    }
+
     /// All that came, in order.
     pub(super) fn into_received(self) -> Vec<Bytes> {
         self.received

@@ -6,6 +6,7 @@
 
 use super::attachment::{Attachments, Progress};
 use super::data::{Data, Parser};
+use super::encoded;
 use super::msgpack;
 use super::packet::{self, Head, PacketKind};
 use crate::proto::Side;
@@ -61,6 +62,15 @@ struct Pending<T> {
     id: Option<u64>,
     data: String,
     attachments: Attachments,
+}
+
+/// A packet of which not all attachments have come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HalfPacket {
+    /// The text message, without the type digit of Engine.IO.
+    pub text: String,
+    /// The attachments that came.
+    pub attachments: Vec<Bytes>,
 }
 
 /// Many namespaces over one session. `T` is the caller's key of a socket.
@@ -322,6 +332,32 @@ impl<T: Copy + Eq> Connection<T> {
     /// Every socket, joined or about to be.
     pub fn tokens(&self) -> impl Iterator<Item = T> + '_ {
         self.members.iter().filter_map(Member::token)
+    }
+
+    /// Somebody else reads the peer's messages from here on: nothing is waited for any more. Gives the packet that
+    /// came in part, as it came. Of one that nobody reads the rest is still to be dropped here, see
+    /// [`Self::drops_binary`].
+    pub fn hand_over(&mut self) -> Option<HalfPacket> {
+        self.connect_deadline = None;
+        let pending = self.pending.take()?;
+        let namespace = pending.socket.and_then(|socket| self.namespace_of(socket)).cloned();
+        let Some(namespace) = namespace else {
+            self.pending = Some(pending);
+            return None;
+        };
+        let Pending { kind, id, data, attachments, .. } = *pending;
+        let (missing, attachments) = (attachments.missing(), attachments.into_received());
+        let text = encoded::text(kind, missing + attachments.len(), &namespace, id, &data);
+        Some(HalfPacket { text, attachments })
+    }
+
+    /// After [`Self::hand_over`]: whether a binary message that came belongs to a packet that nobody reads.
+    pub fn drops_binary(&mut self, limits: &ConnectionLimits) -> bool {
+        let is_dropped = self.pending.is_some();
+        if is_dropped {
+            let _ = self.handle_attachment(Cow::Borrowed(&[]), limits);
+        }
+        is_dropped
     }
 
     /// When [`Self::handle_timeout`] is due. Ask again after every other call.

@@ -124,6 +124,20 @@ impl Encoded {
         }
     }
 
+    /// A packet as it came.
+    pub fn received(
+        kind: PacketKind,
+        namespace: &str,
+        id: Option<u64>,
+        data: &Data<'_>,
+        attachments: &[Bytes],
+    ) -> Self {
+        match data {
+            Data::Json(json) => Self::from_parts(kind, namespace, id, json.as_bytes(), attachments),
+            Data::Msgpack(_) => Self::from_data(kind, namespace, id, data),
+        }
+    }
+
     /// A packet whose JSON is at hand.
     pub fn from_text(kind: PacketKind, namespace: &str, id: Option<u64>, json: &str) -> Self {
         Self::from_parts(kind, namespace, id, json.as_bytes(), &[])
@@ -224,6 +238,19 @@ impl Encoded {
             rest = next;
         }
     }
+}
+
+/// The text message of a packet, without the type digit of Engine.IO.
+pub(super) fn text(
+    kind: PacketKind,
+    attachments: usize,
+    namespace: &str,
+    id: Option<u64>,
+    json: &str,
+) -> String {
+    let head = head(kind, attachments, namespace, id);
+    let head = std::str::from_utf8(head.get(1..).unwrap_or_default()).unwrap_or_default();
+    [head, json].concat()
 }
 
 /// The Engine.IO type digit and all of the packet before its JSON.

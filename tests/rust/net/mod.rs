@@ -8,6 +8,7 @@ mod carrier;
 mod client;
 mod commands;
 mod fairness;
+mod handing;
 mod http;
 mod latest;
 mod links;

@@ -1,0 +1,160 @@
+"""`Engine.go_raw`: Python speaks Socket.IO itself from then on, and nothing of what is under way is lost."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine_notes import Client, NotingServer
+from siox import UsageError, testing
+from siox._siox import Direct
+
+WEBSOCKET = "EIO=4&transport=websocket"
+
+
+async def joined(wire: testing.Wire, *namespaces: str) -> testing.RawWebSocket:
+    websocket = await wire.websocket(WEBSOCKET)
+    await websocket.receive()
+    for namespace in namespaces:
+        websocket.send(f"40{namespace},")
+    await wire.settle()
+    return websocket
+
+
+def messages(io: NotingServer) -> list[Any]:
+    return [call[2] for call in io.told if call[0] == "message"]
+
+
+async def test_sockets_are_handed_over_with_their_rooms_and_what_they_owe() -> None:
+    io = NotingServer(early_rooms=True)
+    answers: list[Any] = []
+
+    def callback(failure: str | None, values: Any) -> None:
+        answers.append((failure, values))
+
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        io.admits = False
+        websocket.send("40/b,")
+        await wire.settle()
+        one, two = io.clients
+        io.engine.join(one.key, ["room"])
+        asked, _ = io.engine.emit_with_ack(one.key, "ask", (), callback, None)
+        timed, _ = io.engine.emit_with_ack(one.key, "ask", (), callback, 10)
+        handed = io.engine.go_raw()
+        first, second = sorted(handed["sockets"], key=lambda socket: socket["key"])
+        acks = first.pop("acks")  # type: ignore[misc]
+        first["rooms"].sort()
+        [session] = io.engine.sessions()
+        assert first == {
+            "socket": one,
+            "key": one.key,
+            "session": session,
+            "namespace": "/a",
+            "sid": one.id,
+            "accepted": True,
+            "rooms": sorted([one.id, "room"]),
+        }
+        assert acks == {asked: (callback, None), timed: (callback, 10)}
+        assert handed["last_ack_id"] == timed
+        assert (second["socket"], second["accepted"], second["rooms"]) == (two, False, [two.id])
+        assert io.engine.go_raw()["sockets"] == []
+        await wire.advance(20)
+        websocket.close()
+        await wire.settle()
+        assert answers == []
+        assert io.names()[-1] == "closed"
+        assert "disconnect" not in io.names()
+
+
+async def test_events_that_wait_come_first_and_in_order_as_they_came() -> None:
+    io = NotingServer(max_running_handlers=1)
+
+    def first(client: Client, *values: Any) -> None:
+        io.told.append(("called", *values))
+        io.engine.handler_started(client.key)
+
+    def second(client: Client, *values: Any) -> None:
+        io.told.append(("switched", *values))
+        io.engine.go_raw()
+
+    io.handlers["first"] = SimpleNamespace(direct=Direct(first, True, 0, 9, False))
+    io.handlers["switch"] = SimpleNamespace(direct=Direct(second, True, 0, 9, False))
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a", "/b")
+        websocket.send('42/a,["first",0]')
+        websocket.send('42/a,1["queued",1]')
+        websocket.send('452-/a,["bytes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+        websocket.send(b"one")
+        websocket.send(b"two")
+        await wire.settle()
+        del io.told[:]
+        # What is read in the same turn as the event that switches is behind it.
+        websocket.send('42/b,["switch"]')
+        websocket.send('42/b,["behind"]')
+        websocket.send("43/a,17[]")
+        websocket.send("40/c,")
+        await wire.settle()
+        assert io.told[0] == ("switched",)
+        assert messages(io) == [
+            '2/a,1["queued",1]',
+            '52-/a,["bytes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]',
+            b"one",
+            b"two",
+            '2/b,["behind"]',
+            "3/a,17[]",
+            "0/c,",
+        ]
+
+
+async def test_what_is_due_for_handlers_under_way_still_leaves() -> None:
+    io = NotingServer(early_rooms=True)
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        await websocket.receive()
+        io.admits = False
+        websocket.send("40/b,")
+        websocket.send("40/c,")
+        await wire.settle()
+        one, two, three = io.clients
+        io.engine.go_raw()
+        io.engine.acknowledge(one.key, 5, ("answer",))
+        io.engine.emit(two.key, "parked", ())
+        io.engine.accept(two.key)
+        io.engine.refuse(three.key, "no", None)
+        io.engine.broadcast("/a", "late", (), [one.id], (), None, False)
+        await wire.settle()
+        heard = [await websocket.receive() for _ in range(5)]
+        assert heard[0] == '43/a,5["answer"]'
+        assert str(heard[1]).startswith("40/b,")
+        assert heard[2:] == ['42/b,["parked"]', '44/c,{"message":"no"}', '42/a,["late"]']
+
+
+async def test_who_was_leaving_is_told_as_ever() -> None:
+    io = NotingServer()
+    async with testing.wire(io) as wire:
+        await joined(wire, "/a", "/b")
+        io.engine.disconnect(io.clients[0].key, False)
+        handed = io.engine.go_raw()
+        assert [socket["namespace"] for socket in handed["sockets"]] == ["/b"]
+        await wire.settle()
+        assert io.told[-1][0] == "disconnect"
+
+
+async def test_within_connect_it_is_refused() -> None:
+    io = NotingServer()
+    raised: list[BaseException] = []
+
+    class Early(Client):
+        def __init__(self, key: int, sid: str) -> None:
+            super().__init__(key, sid)
+            with pytest.raises(UsageError) as caught:
+                io.engine.go_raw()
+            raised.append(caught.value)
+
+    io.client_class = Early
+    async with testing.wire(io) as wire:
+        await joined(wire, "/a")
+    assert len(raised) == 1
