@@ -1,7 +1,7 @@
 """Runs inside the peers' suites: siox in place of `socketio`, what is listed left out, results noted.
 
 `SUITE_PEER` says whose Socket.IO the suite meets, `SUITE_LEFT_OUT` names a file of tests to leave out,
-`SUITE_RESULTS` the file that takes the outcome of each test as JSON.
+`SUITE_RESULTS` the file that takes each test's outcome, a line of JSON each.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     name = bare(report.nodeid)
     if report.failed or (report.when == "call" and outcomes.get(name) != "failed"):
         outcomes[name] = report.outcome
-
-
-def pytest_sessionfinish() -> None:
-    """Write the outcomes."""
-    Path(os.environ["SUITE_RESULTS"]).write_text(json.dumps(outcomes))
+    if report.when == "teardown":
+        with Path(os.environ["SUITE_RESULTS"]).open("a") as results:
+            results.write(json.dumps([name, outcomes.get(name, "skipped")]) + "\n")

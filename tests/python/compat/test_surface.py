@@ -66,6 +66,9 @@ def test_what_is_replaced_is_replaced_wherever_it_can_be_imported_from() -> None
         new = getattr(compat, name, None)
         if name in REPLACED and theirs is getattr(socketio, name):
             assert getattr(ours(module), name) is new, f"{module}.{name}"
+    theirs, mine = (imported(each, "async_pubsub_manager") for each in ("socketio", "siox.compat.socketio"))
+    assert mine.AsyncPubSubManager is not theirs.AsyncPubSubManager
+    assert issubclass(compat.AsyncRedisManager, mine.AsyncPubSubManager)
 
 
 def test_every_class_has_every_member() -> None:

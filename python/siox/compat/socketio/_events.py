@@ -59,12 +59,16 @@ class AsyncBridge(Bridge):
         return self.core._dispatcher.start(coroutine)  # type: ignore[no-any-return]
 
     def make_eio(self, **options: Any) -> Any:
-        """Return the Engine.IO server: ours, or python-engineio's where it drives a framework by itself."""
+        """Return the Engine.IO server: ours, or python-engineio's where it drives a framework by itself.
+
+        Nor is it ours where somebody has put another class in the place of python-engineio's.
+        """
         import engineio
 
         from siox.compat.socketio._async_engine import AsyncEngine
 
-        if options.get("async_mode") in {"sanic", "tornado"}:
+        replaced = engineio.AsyncServer not in AsyncEngine.__mro__
+        if replaced or options.get("async_mode") in {"sanic", "tornado"}:
             self.foreign, self.fast = True, False
             known, _ = split(options)
             return engineio.AsyncServer(**known)

@@ -11,13 +11,13 @@ import socketio
 from socketio.async_pubsub_manager import AsyncPubSubManager as OriginalPubSub
 
 from siox._awaitables import Until
-from siox.compat.socketio._bridge import State
+from siox.compat.socketio._bridge import Bridge, State
 from siox.compat.socketio._hooks import MANAGER, Watched
 from siox.compat.socketio._rooms import listed
 from siox.compat.socketio._views import RoomsView
 
 if TYPE_CHECKING:
-    from siox.compat.socketio._bridge import Bridge, Client
+    from siox.compat.socketio._bridge import Client
 
 NOT_HERE = "sid is not connected to requested namespace"
 
@@ -52,7 +52,9 @@ class FastManager(metaclass=Watched):
     def set_server(self, server: Any) -> None:
         """The server is known."""
         super().set_server(server)  # type: ignore[misc]
-        self._bridge = getattr(server, "_bridge", None)
+        bridge = getattr(server, "_bridge", None)
+        # A mock has everything that it is asked for.
+        self._bridge = bridge if isinstance(bridge, Bridge) else None
 
     # -- who is here
 
