@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from commands import free_port  # noqa: E402
-from suites_reasons import reasons  # noqa: E402
+from commands import free_port
+from suites_reasons import reasons
 
 HERE = Path(__file__).parent
 LIST = HERE / "left_out.txt"

@@ -70,8 +70,7 @@ class AsyncBridge(Bridge):
         replaced = engineio.AsyncServer not in AsyncEngine.__mro__
         if replaced or options.get("async_mode") in {"sanic", "tornado"}:
             self.foreign, self.fast = True, False
-            known, _ = split(options)
-            return engineio.AsyncServer(**known)
+            return engineio.AsyncServer(**(options if replaced else split(options)[0]))
         return AsyncEngine(self, **options)
 
     def answered(self, client: Client, callback: Callable[..., Any], failure: Any, values: Any) -> None:
