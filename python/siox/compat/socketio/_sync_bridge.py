@@ -17,12 +17,11 @@ from typing import Any
 
 import socketio
 
-from siox._threads import is_green
 from siox.compat.socketio._bridge import Bridge, Client, Session, State, reason_of
 from siox.compat.socketio._connecting import arguments_of, refusal_of
 from siox.compat.socketio._events import UNABLE
 from siox.compat.socketio._rooms import Aliases
-from siox.compat.socketio._threads import Greenlets, Lane, Runner, Threads
+from siox.compat.socketio._threads import Greenlets, Lane, Runner, Threads, in_greenlet
 from siox.sync import _background
 
 log = logging.getLogger("siox")
@@ -88,7 +87,7 @@ class SyncBridge(Bridge):
         if not self._chosen:
             with self.lock:
                 if not self._chosen:
-                    if "gevent" in self.sio.async_mode and _in_greenlet():
+                    if "gevent" in self.sio.async_mode and in_greenlet():
                         self.runner = Greenlets()
                     self._chosen = True
 
@@ -394,15 +393,6 @@ class SyncBridge(Bridge):
 
     def slow(self, entry: Any, name: str, seconds: float) -> None:
         """No handler holds the loop of a blocking server."""
-
-
-def _in_greenlet() -> bool:
-    """Whether greenlets live here: the program is patched, or gevent's server has the request."""
-    if is_green():
-        return True
-    import gevent  # type: ignore[import-untyped]
-
-    return isinstance(gevent.getcurrent(), gevent.Greenlet)
 
 
 def _settle(done: Future[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import engineio
 
 from siox.compat.socketio._engine import EngineHalf
 from siox.compat.socketio._sync_core import SyncCore
+from siox.compat.socketio._threads import in_greenlet
 from siox.compat.socketio._views import EngineSocket
 
 if TYPE_CHECKING:
@@ -79,6 +81,15 @@ class SyncEngine(EngineHalf, engineio.Server):  # type: ignore[misc]
                 return
         for socket in sockets:
             socket.close(reason=self.reason.SERVER_DISCONNECT)
+
+    def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function in a thread or greenlet of its own; returns what can be joined."""
+        if self.async_mode != "threading" and not in_greenlet():
+            # No hub would come to a greenlet of this thread.
+            thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
+            thread.start()
+            return thread
+        return super().start_background_task(target, *args, **kwargs)
 
     def handle_request(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Serve a request of a WSGI server, whatever its path."""

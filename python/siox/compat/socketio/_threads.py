@@ -205,6 +205,15 @@ class Greenlets:
         return future.result()
 
 
+def in_greenlet() -> bool:
+    """Whether greenlets live here: the program is patched, or gevent's server has the request."""
+    if _threads.is_green():
+        return True
+    import gevent
+
+    return isinstance(gevent.getcurrent(), gevent.Greenlet)
+
+
 class Lane:
     """Calls functions one after the other, in their order: what belongs to one client."""
 
