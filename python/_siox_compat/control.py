@@ -69,6 +69,7 @@ def stats() -> dict[str, Any]:
         "events": events(found),
         "slow": _of_hooks("reasons", found) or [],
         "driver": (_of_hooks("driver", found) or [""])[0],
+        "path": path_of(found[0]),
         "adopted": sum(_adopted(server) for server in found),
     }
     _apart += time.process_time() - used
@@ -78,9 +79,32 @@ def stats() -> dict[str, Any]:
 def servers() -> list[Any]:
     """Return all of python-socketio's servers, or siox's, that there are."""
     module = sys.modules.get("socketio.base_server")
-    return (
-        [] if module is None else [each for each in gc.get_objects() if isinstance(each, module.BaseServer)]
-    )
+    return [] if module is None else _all_of(module.BaseServer)
+
+
+def path_of(server: Any) -> str:
+    """Return the URL path of a server's endpoint, as far as the application says it."""
+    socketio = sys.modules["socketio"]
+    for application in _all_of((socketio.ASGIApp, socketio.WSGIApp)):
+        held = getattr(application, "engineio_server", None) or getattr(application, "engineio_app", None)
+        path = getattr(application, "engineio_path", None)
+        if held is server and path:
+            prefix = _mounted_at(application)
+            return path if path.startswith(f"{prefix}/") else f"{prefix}{path}"
+    return "/socket.io/"
+
+
+def _mounted_at(application: Any) -> str:
+    routing = sys.modules.get("starlette.routing")
+    for mount in [] if routing is None else _all_of(routing.Mount):
+        if application in (mount.app, getattr(mount, "_base_app", None)):
+            return str(mount.path)
+    return ""
+
+
+def _all_of(kind: Any) -> list[Any]:
+    # By `type`: some objects run code when they are asked for their `__class__`.
+    return [each for each in gc.get_objects() if issubclass(type(each), kind)]
 
 
 def events(found: list[Any]) -> list[str]:

@@ -14,14 +14,16 @@ app = socketio.ASGIApp(sio)
 async def chat(sid, text): ...
 """
 SLOW = """
-import json, types, socketio
+import json, types, fastapi, socketio
 class Mine(socketio.AsyncServer):
     async def _send_packet(self, *what): ...
 class Room(socketio.AsyncNamespace):
     def on_enter(self, sid): ...
 mine = types.SimpleNamespace(dumps=json.dumps, loads=json.loads, __name__="mine")
-app = Mine(async_mode="asgi", json=mine, ping_interval=2.5)
-app.register_namespace(Room("/room"))
+sio = Mine(async_mode="asgi", json=mine, ping_interval=2.5)
+sio.register_namespace(Room("/room"))
+app = fastapi.FastAPI()
+app.mount("/ws", socketio.ASGIApp(sio))
 """
 
 
@@ -47,8 +49,9 @@ def test_a_server_that_will_be_fast(tmp_path: Path) -> None:
     lines = lines_of(ran)
     assert ran.returncode == 0
     assert lines[0] == "server app.sio: AsyncServer, asgi, ping every 25 s, pong within 20 s"
-    assert lines[1] == "events 1 with handlers: chat"
-    assert lines[2].endswith("fast: packets, rooms, broadcasts and answers are Rust's")
+    assert lines[1] == "at /socket.io/"
+    assert lines[2] == "events 1 with handlers: chat"
+    assert lines[3].endswith("fast: packets, rooms, broadcasts and answers are Rust's")
     assert "start python -m siox.compat -m uvicorn app:app" in lines
 
 
@@ -57,6 +60,7 @@ def test_a_server_that_will_not_says_why_and_what_to_do(tmp_path: Path) -> None:
     ran = doctor(tmp_path, "app:app", "--check")
     said = " ".join(lines_of(ran))
     assert ran.returncode == 1
+    assert "at /ws/socket.io/" in said
     assert "slow: Python sees every packet" in said
     assert "- _send_packet is set on app.Mine" in said
     assert "- json=mine writes and reads the packets; siox writes JSON itself" in said

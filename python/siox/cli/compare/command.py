@@ -54,7 +54,7 @@ SPARE_FILES = 64
     "--seconds", default=2.0, show_default=True, type=click.FloatRange(0.1), help="For which they ask."
 )
 @click.option("--namespace", default="/", show_default=True, help="Where clients go.")
-@click.option("--path", default="/socket.io/", show_default=True, help="URL path of the endpoint.")
+@click.option("--path", help="URL path of the endpoint. Default: where the application has it.")
 @click.option(
     "-a", "--auth", multiple=True, metavar="JSON", help="What the server is told: JSON, or name=value."
 )
@@ -79,7 +79,7 @@ def bench(
     echo: str | None,
     seconds: float,
     namespace: str,
-    path: str,
+    path: str | None,
     auth: tuple[str, ...],
     chart: Path | None,
     as_json: bool,

@@ -25,13 +25,13 @@ class Way:
     """How clients connect.
 
     Attributes:
-        path: URL path of the endpoint.
+        path: URL path of the endpoint; None: where the application says.
         namespace: where they go.
         auth: what they tell it.
         clients: how many, count.
     """
 
-    path: str
+    path: str | None
     namespace: str
     auth: dict[str, Any] | None
     clients: int
@@ -80,7 +80,7 @@ class Crowd:
 
     async def _one(self, gate: asyncio.Semaphore) -> None:
         async with gate:
-            options: dict[str, Any] = {"path": self._way.path, "auth": self._way.auth or {}}
+            options: dict[str, Any] = {"path": self._way.path or "/socket.io/", "auth": self._way.auth or {}}
             socket = siox.connect(
                 self._url + self._way.namespace,
                 force_new=True,

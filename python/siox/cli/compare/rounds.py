@@ -101,7 +101,8 @@ async def _round(arm: Arm, plan: Plan, result: Measured, step: Step) -> None:
         result.figures.setdefault(name, []).append(value)
 
     # What is imported and made for the first client is no cost of the others.
-    async with Crowd(arm.url, replace(plan.way, clients=1)):
+    way = replace(plan.way, path=plan.way.path or (await arm.stats())["path"])
+    async with Crowd(arm.url, replace(way, clients=1)):
         pass
     before = await arm.stats()
     for given in (plan.broadcast, plan.echo):
@@ -109,7 +110,7 @@ async def _round(arm: Arm, plan: Plan, result: Measured, step: Step) -> None:
             known = ", ".join(before["events"])
             raise ArmError(f"the application has no handler for {given[0]!r}; it has some for: {known}")
     step(f"connecting {plan.way.clients} clients")
-    async with Crowd(arm.url, plan.way) as crowd:
+    async with Crowd(arm.url, way) as crowd:
         await asyncio.sleep(SETTLE)
         idle = await arm.stats()
         note("connect", (idle["cpu"] - before["cpu"]) / plan.way.clients * 1e6)

@@ -34,11 +34,13 @@ class Finding:
 
 def of_server(server: Any, module: ModuleType) -> Iterator[Finding]:
     """Say what a server is, and which path it takes."""
+    from _siox_compat.control import path_of
     from siox.compat.socketio import _hooks
 
     eio, kind = server.eio, type(server)
     interval = f"ping every {eio.ping_interval:g} s, pong within {eio.ping_timeout:g} s"
     yield Finding("", "server", f"{_place(server, module)}: {kind.__name__}, {server.async_mode}, {interval}")
+    yield Finding("", "", f"at {path_of(server)}")
     yield Finding("", "events", _events(server))
     bridge = getattr(server, "_bridge", None)
     if bridge is not None and bridge.foreign:
