@@ -89,6 +89,18 @@ class Background:
 
         return self.wait_for(call())
 
+    def unused(self) -> bool:
+        """Whether it is there, and neither a client nor a server lives on its loop."""
+        loop = self._loop
+        if loop is None or self._ended or any(lives_on(loop) for lives_on in users):
+            return False
+        return self.call(lambda: len(asyncio.all_tasks(loop)) <= 1)  # this one
+
+    def close(self) -> None:
+        """It has ended: nothing of it is left."""
+        if self._loop is not None and not self._loop.is_running():
+            self._loop.close()
+
     def end(self) -> None:
         """The program ends: say goodbye, within a second, and stop."""
         loop, join = self._loop, self._join
@@ -148,10 +160,23 @@ async def _leave() -> None:
 
 leaving: list[Callable[[], Awaitable[Any]]] = []
 """What is awaited at the end of the program."""
+users: list[Callable[[asyncio.AbstractEventLoop], bool]] = []
+"""Say whether something of a kind lives on a loop."""
 background = Background()
 """The one of this process."""
 _of_parents: list[Background] = []
 """Never dropped: what they hold is the parent's."""
+
+
+def rest() -> None:
+    """End the thread while nobody needs it; the next one who does begins another."""
+    global background
+    resting = background
+    if resting.here or not resting.unused():
+        return
+    background = Background()
+    resting.end()
+    resting.close()
 
 
 def _forked() -> None:

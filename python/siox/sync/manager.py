@@ -79,4 +79,9 @@ async def _leave() -> None:
     await asyncio.gather(*(manager._let_go() for manager in managers))
 
 
+def _live_on(loop: asyncio.AbstractEventLoop) -> bool:
+    return any(manager._dispatcher.attached_to is loop for manager in living())
+
+
 _background.leaving.append(_leave)
+_background.users.append(_live_on)

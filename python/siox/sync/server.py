@@ -162,4 +162,10 @@ async def _close(server: Any) -> None:
     await asynchronous.Server.close(server, timeout=_background.EXIT_TIME / 2)
 
 
+def _live_on(loop: asyncio.AbstractEventLoop) -> bool:
+    made = [server._dispatcher_made for server in servers()]
+    return any(dispatcher is not None and dispatcher.attached_to is loop for dispatcher in made)
+
+
 _background.leaving.append(_leave)
+_background.users.append(_live_on)

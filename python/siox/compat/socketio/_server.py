@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from siox._listening import Listener
 
 
-class Server(Served, socketio.Server):  # type: ignore[misc]
+class Server(Served, socketio.Server):
     """See python-socketio's `Server`, whose arguments and methods these are.
 
     siox takes some more: `connect_timeout`, `upgrade_timeout`, `max_attachments`, `low_water`,
@@ -116,10 +116,18 @@ class Server(Served, socketio.Server):  # type: ignore[misc]
             self.logger.info("Disconnecting %s [%s]", sid, namespace)
             bridge.end(client)
 
-    def _handle_event_internal(self, server: Any, sid: str, eio_sid: str, data: Any, *more: Any) -> None:
+    def _handle_event_internal(
+        self,
+        server: Any,
+        sid: str,
+        eio_sid: str,
+        data: Any,
+        namespace: str,
+        id: Any,  # noqa: A002
+    ) -> None:
         # In a thread of its own a fault would be nobody's; without one it is the caller's.
         try:
-            super()._handle_event_internal(server, sid, eio_sid, data, *more)
+            super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
         except Exception:
             if not self.async_handlers:
                 raise

@@ -30,6 +30,10 @@ MAX_WAITING = 100
 """Messages of a session on the visible path that wait for those before them, before it is read no more."""
 
 
+GOODBYE_TIME = 1.0
+"""Seconds that clients, and threads, have to end when the server is shut down."""
+
+
 class _Work:
     """What waits for its turn, of one connection.
 
@@ -92,9 +96,14 @@ class SyncBridge(Bridge):
                     self._chosen = True
 
     def make_eio(self, **options: Any) -> Any:
-        """Return the `eio` of the server."""
+        """Return the Engine.IO server: ours, or what somebody has put in the place of python-engineio's."""
+        import engineio
+
         from siox.compat.socketio._sync_engine import SyncEngine
 
+        if engineio.Server not in SyncEngine.__mro__:
+            self.foreign, self.fast = True, False
+            return engineio.Server(**options)
         return SyncEngine(self, **options)
 
     def lane(self, session: Session) -> Lane:
@@ -333,6 +342,13 @@ class SyncBridge(Bridge):
                     self.leave(client, session.reason)
                     self.drop_client(client)
         self.drop_session(session)
+
+    def shut_down(self) -> None:
+        """End all connections, which no web server's end would end, and the threads that served them."""
+        if self.made and not _background.background.here:
+            self.core.close(timeout=GOODBYE_TIME)
+            self.runner.rest(GOODBYE_TIME)
+            _background.rest()
 
     # -- waiting
 

@@ -50,7 +50,7 @@ class SyncEngineSocket(EngineSocket):
         """Nothing: the engine sees to pings."""
 
 
-class SyncEngine(EngineHalf, engineio.Server):  # type: ignore[misc]
+class SyncEngine(EngineHalf, engineio.Server):
     """See python-engineio's `Server`."""
 
     _bridge: SyncBridge
@@ -81,6 +81,11 @@ class SyncEngine(EngineHalf, engineio.Server):  # type: ignore[misc]
                 return
         for socket in sockets:
             socket.close(reason=self.reason.SERVER_DISCONNECT)
+
+    def shutdown(self) -> None:
+        """End what runs in the background."""
+        super().shutdown()
+        self._bridge.shut_down()
 
     def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function in a thread or greenlet of its own; returns what can be joined."""

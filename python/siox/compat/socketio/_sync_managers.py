@@ -9,7 +9,7 @@ import socketio
 from siox.compat.socketio._managers import FastManager
 
 
-class Manager(FastManager, socketio.Manager):  # type: ignore[misc]
+class Manager(FastManager, socketio.Manager):
     """See python-socketio's."""
 
     def emit(
@@ -45,7 +45,7 @@ class Manager(FastManager, socketio.Manager):  # type: ignore[misc]
             fast.wait_until(until)
 
 
-class PubSubManager(socketio.PubSubManager, Manager):  # type: ignore[misc]
+class PubSubManager(socketio.PubSubManager, Manager):
     """See python-socketio's."""
 
     def _thread(self) -> None:
@@ -56,17 +56,17 @@ class PubSubManager(socketio.PubSubManager, Manager):  # type: ignore[misc]
         super()._thread()
 
 
-class RedisManager(socketio.RedisManager, PubSubManager):  # type: ignore[misc]
+class RedisManager(socketio.RedisManager, PubSubManager):
     """See python-socketio's."""
 
 
-class KombuManager(socketio.KombuManager, PubSubManager):  # type: ignore[misc]
+class KombuManager(socketio.KombuManager, PubSubManager):
     """See python-socketio's."""
 
 
-class KafkaManager(socketio.KafkaManager, PubSubManager):  # type: ignore[misc]
+class KafkaManager(socketio.KafkaManager, PubSubManager):
     """See python-socketio's."""
 
 
-class ZmqManager(socketio.ZmqManager, PubSubManager):  # type: ignore[misc]
+class ZmqManager(socketio.ZmqManager, PubSubManager):
     """See python-socketio's."""

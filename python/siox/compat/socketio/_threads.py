@@ -39,6 +39,9 @@ class Runner(Protocol):
     def post(self, act: Act) -> None:
         """Have a function called soon, at the same time as others; from any thread."""
 
+    def rest(self, timeout: float) -> None:
+        """End what does nothing, and wait for that."""
+
     def wait_for(self, future: Future[T]) -> T:
         """Wait, where handlers run, for what a thread has the result of."""
 
@@ -60,11 +63,16 @@ class Threads:
         self._watched = False
         self._look = threading.Semaphore(0)
         self._watching = False
+        self._gone = threading.Condition(self._lock)
+        self._resting = False
+        self._ended: list[_Worker] = []
+        self._join_watch: Callable[[float], object] | None = None
 
     def post(self, act: Act) -> None:
         """See `Runner`."""
         with self._lock:
             self._acts.append(act)
+            self._resting = False
             worker, add = None, False
             if not self._awake and self._idle:
                 worker, self._awake = self._idle.pop(), True
@@ -84,17 +92,19 @@ class Threads:
         return future.result()
 
     def _add(self, *, awake: bool = False) -> bool:
+        worker = _Worker(self, awake)
         try:
-            _threads.start(_Worker(self, awake).run, "siox handlers")
+            worker.join = _threads.start(worker.run, "siox handlers")
         except RuntimeError as error:  # the system has no more; those at work come back to it
             with self._lock:
                 self._count -= 1
                 self._awake = self._awake and not awake
             log.debug("no thread for handlers: %s", error)
             return False
-        if not self._watching:
-            self._watching = True
-            _threads.start(self._watch, "siox handlers' watch")
+        with self._lock:
+            begin, self._watching = not self._watching, True
+        if begin:
+            self._join_watch = _threads.start(self._watch, "siox handlers' watch")
         return True
 
     def next(self, worker: _Worker) -> Act | None:
@@ -106,6 +116,8 @@ class Threads:
                 self._taken += 1
                 return self._acts.popleft()
             self._idle.append(worker)
+            if self._resting:
+                self._wake_all()
             return None
 
     def retire(self, worker: _Worker) -> bool:
@@ -115,13 +127,41 @@ class Threads:
                 return False
             self._idle.remove(worker)
             self._count -= 1
+            if self._resting:
+                self._ended.append(worker)
+                self._gone.notify_all()
             return True
+
+    def rest(self, timeout: float) -> None:
+        """End the threads that have nothing to do, and others once they have not, and wait for that."""
+        with self._lock:
+            self._resting = True
+            self._wake_all()
+            self._gone.wait_for(lambda: not self._count and not self._watching, timeout)
+            joins = [worker.join for worker in self._ended]
+            self._ended.clear()
+            if not self._watching:
+                joins.append(self._join_watch)
+                self._join_watch = None
+        for join in joins:
+            if join is not None:
+                join(timeout)
+
+    def _wake_all(self) -> None:
+        for worker in self._idle:
+            worker.wake.release()
+        self._look.release()
 
     def _watch(self) -> None:
         """Add threads while calls wait because all handlers do."""
         while True:
             self._look.acquire()
-            taken = self._taken
+            with self._lock:
+                if self._resting and not self._acts:
+                    self._watching = self._watched = False
+                    self._gone.notify_all()
+                    return
+                taken = self._taken
             while True:
                 time.sleep(TICK)
                 with self._lock:
@@ -130,8 +170,10 @@ class Threads:
                     self._count += wanted
                     waiting = bool(self._acts)
                     self._watched = waiting
-                for _ in range(wanted):
+                for number in range(wanted):
                     if not self._add():
+                        with self._lock:
+                            self._count -= wanted - number - 1
                         break
                 if not waiting:
                     break
@@ -150,27 +192,27 @@ class _Worker:
     Attributes:
         wake: released when there is something to do.
         awake: it was woken, and has not looked yet.
+        join: waits for its end.
     """
 
-    __slots__ = ("_threads", "awake", "wake")
+    __slots__ = ("_threads", "awake", "join", "wake")
 
     def __init__(self, threads: Threads, awake: bool) -> None:
         self._threads = threads
         self.wake = threading.Semaphore(0)
         self.awake = awake
+        self.join: Callable[[float], object] | None = None
 
     def run(self) -> None:
         while True:
             act = self._threads.next(self)
             if act is not None:
                 call(act)
-            elif not self.wake.acquire(timeout=IDLE_TIME):
-                if self._threads.retire(self):
-                    return
-                self.wake.acquire()
-                self.awake = True
-            else:
-                self.awake = True
+                continue
+            self.wake.acquire(timeout=IDLE_TIME)
+            if self._threads.retire(self):
+                return
+            self.awake = True
 
 
 class Greenlets:
@@ -189,6 +231,9 @@ class Greenlets:
             self._spawn(call, act)
         else:
             self._hub.loop.run_callback_threadsafe(self._spawn, call, act)
+
+    def rest(self, timeout: float) -> None:
+        """See `Runner`: a greenlet that has nothing to do has ended."""
 
     def wait_for(self, future: Future[T]) -> T:
         """See `Runner`; other greenlets go on meanwhile."""

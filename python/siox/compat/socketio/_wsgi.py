@@ -46,7 +46,7 @@ class Gate(wsgi.WSGIApp):
         return super()._wait(exchange)
 
 
-class WSGIApp(OriginalApp):  # type: ignore[misc]
+class WSGIApp(OriginalApp):
     """python-socketio's application, which see: below the path Socket.IO, elsewhere files and `wsgi_app`."""
 
     def __call__(self, environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Any:
@@ -58,7 +58,7 @@ class WSGIApp(OriginalApp):  # type: ignore[misc]
         return super().__call__(environ, start_response)
 
 
-class Middleware(WSGIApp):
+class Middleware(WSGIApp, OriginalMiddleware):
     """The old name of `WSGIApp`."""
 
     def __init__(self, socketio_app: Any, wsgi_app: Any = None, socketio_path: str = "socket.io") -> None:
