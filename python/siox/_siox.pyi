@@ -35,6 +35,9 @@ class EngineOptions(TypedDict, total=False):
     The origins are "*", a list, "echo" (every page is let in and named), "own" (pages of the server itself,
     also by X-Forwarded-Host and -Proto, are let in and named) or "off" (nobody is checked or told).
     """
+    http_compression: bool
+    """Compress answers to polls of `compression_threshold` bytes and more, by gzip or deflate."""
+    compression_threshold: int
     cookie: tuple[str, str] | None
     """Set by the first answer to a polling client: its name, and what follows the value ("; Path=/")."""
     allow_request: bool

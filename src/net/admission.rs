@@ -18,7 +18,7 @@ use crate::proto::engine::{
 };
 use crate::proto::http::cors::origin_is_clean;
 use crate::proto::http::response::HeaderPair;
-use crate::proto::http::{Head, Response, Verdict};
+use crate::proto::http::{Coding, Head, Response, Verdict};
 use crate::proto::sid::Sid;
 use crate::proto::socket::connection::Connection as Sockets;
 use crate::proto::ws::MessageReader;
@@ -323,25 +323,44 @@ impl Reactor {
         address.unwrap_or_default()
     }
 
-    /// Remembers the Origin of a request whose response depends on it.
-    pub(super) fn set_origin(&mut self, wire: Wire, head: &Head) {
-        if !self.options.cors.has_headers() {
+    /// Remembers what responses depend on: the Origin of a request, and how they may be compressed.
+    pub(super) fn note_request(&mut self, wire: Wire, head: &Head) {
+        let (cors, secure) = (&self.options.cors, || self.is_secure(wire));
+        let origin = if cors.has_headers() { cors.shown_origin(head, secure()).map(Box::from) } else { None };
+        let coding = self.options.compress_from.and_then(|_| Coding::accepted(head));
+        if origin.is_none() && coding.is_none() {
             return;
         }
-        let origin = self.options.cors.shown_origin(head, self.is_secure(wire)).map(Box::from);
         match wire {
             Wire::Stream(key) => {
                 let exchange =
                     self.connections.get_mut(key).and_then(|connection| connection.exchange.as_mut());
                 if let Some(exchange) = exchange {
-                    exchange.origin = origin;
+                    (exchange.origin, exchange.coding) = (origin, coding);
                 }
             }
             Wire::Link(key) => {
                 if let Some(link) = self.links.get_mut(key) {
-                    link.origin = origin;
+                    (link.origin, link.coding) = (origin, coding);
                 }
             }
+        }
+    }
+
+    /// Compresses an answer, where it is large enough and the request accepts it.
+    pub(super) fn compress(&self, wire: Wire, response: &mut Response) {
+        if self.options.compress_from.is_none_or(|least| response.body.len() < least) {
+            return;
+        }
+        let coding = match wire {
+            Wire::Stream(key) => {
+                let exchange = self.connections.get(key).and_then(|connection| connection.exchange.as_ref());
+                exchange.and_then(|exchange| exchange.coding)
+            }
+            Wire::Link(key) => self.links.get(key).and_then(|link| link.coding),
+        };
+        if let Some(coding) = coding {
+            coding.apply(response);
         }
     }
 

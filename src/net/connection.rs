@@ -8,7 +8,7 @@ use super::reactor::{Reactor, TimerKey};
 use super::stream::Stream;
 use super::writing::Written;
 use crate::proto::engine::TransportFault;
-use crate::proto::http::{Head, Phase, RequestReader, Response};
+use crate::proto::http::{Coding, Head, Phase, RequestReader, Response};
 use crate::proto::ws::MessageReader;
 use crate::proto::{Side, limits};
 use std::io::{self, Read, Write};
@@ -38,6 +38,8 @@ pub struct Exchange {
     pub head_only: bool,
     /// Its Origin, where the response depends on it.
     pub origin: Option<Box<str>>,
+    /// How its answer may be compressed.
+    pub coding: Option<Coding>,
     /// Held until the body is there.
     pub head: Option<Box<Head>>,
     /// What the server knows of it that read it for us.

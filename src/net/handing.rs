@@ -53,7 +53,7 @@ impl Reactor {
             session: entry.session,
             namespace: Arc::clone(&entry.namespace),
             sid: entry.sid,
-            accepted: entry.parked.is_none(),
+            accepted: entry.is_admitted(),
         })
     }
 }

@@ -46,10 +46,11 @@ impl Reactor {
             keep_alive: head.keep_alive() && given.is_none(),
             head_only: head.method() == "HEAD",
             origin: None,
+            coding: None,
             head: None,
             given,
         }));
-        self.set_origin(Wire::Stream(key), &head);
+        self.note_request(Wire::Stream(key), &head);
         if let Err(refusal) = self.begin_post(Wire::Stream(key), &head, now) {
             if has_body {
                 // What follows is not worth reading.

@@ -9,7 +9,7 @@ use super::keys::{LinkKey, SessionKey, Wire};
 use super::reactor::Reactor;
 use super::session::SessionEntry;
 use crate::proto::engine::TransportFault;
-use crate::proto::http::{Head, HttpError, Response};
+use crate::proto::http::{Coding, Head, HttpError, Response};
 use crate::proto::limits;
 use crate::proto::socket::encoded::Part;
 use crate::proto::ws::close;
@@ -60,6 +60,8 @@ pub struct Link {
     pub part: RequestPart,
     /// The Origin of the request, where responses depend on it.
     pub origin: Option<Box<str>>,
+    /// How the answer to the request may be compressed.
+    pub coding: Option<Coding>,
     /// What goes before anything in the session's outbox.
     pub outgoing: Vec<Outgoing>,
     /// The carrier took something and has not come back.
@@ -89,6 +91,7 @@ impl Link {
             session: None,
             part: RequestPart::None,
             origin: None,
+            coding: None,
             outgoing: Vec::new(),
             writing: false,
             more: false,
@@ -145,7 +148,7 @@ impl Reactor {
         (link.context, link.gathered) = (opening.context, opening.gathered);
         let key = self.links.insert(link);
         let wire = Wire::Link(key);
-        self.set_origin(wire, &opening.head);
+        self.note_request(wire, &opening.head);
         if opening.body.len() > self.options.max_http_buffer_size {
             let error = HttpError::BodyTooLarge { limit: self.options.max_http_buffer_size };
             self.log_request_broken(&error, now);

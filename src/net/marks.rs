@@ -108,6 +108,9 @@ impl Reactor {
         if self.losses.poll_timeout().is_some_and(|due| due <= now) {
             self.tell_losses(now);
         }
+        for session in std::mem::take(&mut self.overparked) {
+            self.overflow(session, now);
+        }
         if self.excesses.is_empty() {
             return;
         }
@@ -150,13 +153,19 @@ impl Reactor {
             Policy::Disconnect | Policy::DropVolatile => true,
         };
         if entry.outbox.is_over(marks.limit) && is_lost {
-            self.stats.outbox_overflows += 1;
-            let limit = u32::try_from(marks.limit).unwrap_or(u32::MAX);
-            let fault = TransportFault::SlowReader { limit };
-            self.abort_session(key, CloseReason::TransportError(fault), now);
+            self.overflow(key, now);
         } else {
             entry.outbox.set_behind();
         }
+    }
+
+    /// Ends a session for which more waits than may.
+    fn overflow(&mut self, key: SessionKey, now: Instant) {
+        let Some(marks) = self.marks_of(key) else { return };
+        self.stats.outbox_overflows += 1;
+        let limit = u32::try_from(marks.limit).unwrap_or(u32::MAX);
+        let fault = TransportFault::SlowReader { limit };
+        self.abort_session(key, CloseReason::TransportError(fault), now);
     }
 
     /// Drops what the policy drops from an outbox that is over its limit.

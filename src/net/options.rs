@@ -75,6 +75,8 @@ pub struct Options {
     pub transports: Transports,
     /// Who may connect from a browser.
     pub cors: Cors,
+    /// Bodies of so many bytes that answer polls are compressed, where the client accepts it.
+    pub compress_from: Option<usize>,
     /// Set by the first answer to a polling client.
     pub cookie: Option<Cookie>,
     /// Whether the application has a word on every handshake.
@@ -107,6 +109,7 @@ impl Default for Options {
             max_http_buffer_size: limits::MAX_HTTP_BUFFER_SIZE,
             transports: Transports::ALL,
             cors: Cors::default(),
+            compress_from: None,
             cookie: None,
             allow_request: false,
             raw_messages: false,

@@ -118,10 +118,11 @@ impl Reactor {
                 let is_first = !std::mem::replace(&mut entry.greeted, true);
                 let cookie = self.options.cookie.as_ref().filter(|_| is_first);
                 let cookie = cookie.map(|cookie| cookie.header(&entry.sid));
-                self.stats.bytes_out += body.len() as u64;
-                self.bind_request(wire, key, Part::Answer);
                 let mut response = poll_response(body);
                 response.headers.extend(cookie);
+                self.compress(wire, &mut response);
+                self.stats.bytes_out += response.body.len() as u64;
+                self.bind_request(wire, key, Part::Answer);
                 self.respond(wire, response, now);
             }
             Carrier::Polling(None) => {

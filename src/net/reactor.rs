@@ -91,6 +91,8 @@ pub struct Reactor {
     pub(super) dirty: Vec<SessionKey>,
     pub(super) excesses: Vec<Excess>,
     pub(super) losses: Losses,
+    /// Sessions of sockets for which too much waited before they were admitted.
+    pub(super) overparked: Vec<SessionKey>,
     /// Room for what is joined as it is written.
     pub(super) joined: Vec<u8>,
     pub(super) sweep: Sweep,
@@ -144,6 +146,7 @@ impl Reactor {
             dirty: Vec::new(),
             excesses: Vec::new(),
             losses: Losses::default(),
+            overparked: Vec::new(),
             joined: Vec::new(),
             sweep: Sweep::default(),
         })

@@ -18,6 +18,29 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What was sent to a socket before its CONNECT was answered.
+#[derive(Debug, Default)]
+pub struct Parked {
+    packets: Vec<(Encoded, Worth)>,
+    size: usize,
+}
+
+impl Parked {
+    fn push(&mut self, packet: Encoded, worth: Worth) {
+        self.size += packet.size() + limits::OUTBOX_PLACE;
+        self.packets.push((packet, worth));
+    }
+}
+
+/// Whether a socket is in its namespace.
+#[derive(Debug)]
+pub enum Admitted {
+    /// Its CONNECT was answered.
+    Yes,
+    /// It was not: nothing leaves before the reply.
+    NotYet(Option<Box<Parked>>),
+}
+
 /// One client in one namespace.
 #[derive(Debug)]
 pub struct SocketEntry {
@@ -27,10 +50,17 @@ pub struct SocketEntry {
     pub namespace: Arc<str>,
     /// Its public id.
     pub sid: Sid,
-    /// Until it is admitted: what was sent to it, as nothing leaves before the CONNECT reply.
-    pub parked: Option<Vec<(Encoded, Worth)>>,
+    /// Whether it is in there, and what waits for that.
+    pub admitted: Admitted,
     /// Its handlers are behind.
     pub paused: bool,
+}
+
+impl SocketEntry {
+    /// Whether its CONNECT was answered.
+    pub fn is_admitted(&self) -> bool {
+        matches!(self.admitted, Admitted::Yes)
+    }
 }
 
 impl Reactor {
@@ -98,7 +128,7 @@ impl Reactor {
             session,
             namespace: Arc::clone(&namespace),
             sid,
-            parked: Some(Vec::new()),
+            admitted: Admitted::NotYet(None),
             paused: false,
         });
         let Some(entry) = self.sessions.get_mut(session) else { return };
@@ -164,13 +194,15 @@ impl Reactor {
     /// Admits a socket: the reply leaves first, then what waited behind it.
     pub(super) fn accept_socket(&mut self, socket: SocketKey, packet: Encoded) {
         let Some(entry) = self.sockets.get_mut(socket) else { return };
-        let (session, parked) = (entry.session, entry.parked.take());
+        let (session, admitted) = (entry.session, std::mem::replace(&mut entry.admitted, Admitted::Yes));
         let namespace = Arc::clone(&entry.namespace);
         self.keep_name(namespace);
         self.with_session(session, |entry| entry.sockets.joined(socket));
         self.queue(session, packet, Worth::KEPT);
-        for (packet, worth) in parked.unwrap_or_default() {
-            self.queue(session, packet, worth);
+        if let Admitted::NotYet(Some(parked)) = admitted {
+            for (packet, worth) in parked.packets {
+                self.queue(session, packet, worth);
+            }
         }
         self.arm_session(session);
     }
@@ -201,19 +233,34 @@ impl Reactor {
     /// Sends to one socket. True when its outbox is at the high-water mark.
     pub fn send(&mut self, socket: SocketKey, packet: Encoded, worth: Worth) -> bool {
         self.push_broadcasts();
-        let Some(entry) = self.sockets.get_mut(socket) else {
+        let Some(entry) = self.sockets.get(socket) else {
             self.stats.late_dropped += 1;
             return false;
         };
-        match &mut entry.parked {
-            Some(parked) if worth.class != Class::Volatile => parked.push((packet, worth)),
-            Some(_) => {}
-            None => {
-                let session = entry.session;
-                return self.queue(session, packet, worth);
-            }
+        if entry.is_admitted() {
+            return self.queue(entry.session, packet, worth);
+        }
+        if worth.class != Class::Volatile {
+            self.park(socket, std::iter::once((packet, worth)));
         }
         false
+    }
+
+    /// Keeps packets for a socket until its CONNECT is answered. Whose handler takes so long that they come to be
+    /// more than an outbox may hold loses its connection, whatever the policy: nobody knows who reads slowly.
+    pub(super) fn park(&mut self, socket: SocketKey, packets: impl Iterator<Item = (Encoded, Worth)>) {
+        let limit = self.marks(socket).map_or(0, |marks| marks.limit);
+        let Some(entry) = self.sockets.get_mut(socket) else { return };
+        let Admitted::NotYet(parked) = &mut entry.admitted else { return };
+        let parked = parked.get_or_insert_default();
+        for (packet, worth) in packets {
+            parked.push(packet, worth);
+        }
+        if parked.size > limit && parked.packets.len() > 1 {
+            // At the end of the turn: somebody may be going through the sockets.
+            self.overparked.push(entry.session);
+            **parked = Parked::default();
+        }
     }
 
     /// Puts a packet into a session's outbox. True when that is at the high-water mark.

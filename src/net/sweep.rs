@@ -198,17 +198,17 @@ impl Reactor {
     fn push_course(&mut self, socket: SocketKey, course: &Course) {
         let volley = &course.volley;
         let is_volatile = volley.class == Class::Volatile;
-        let Some(entry) = self.sockets.get_mut(socket) else {
+        let Some(entry) = self.sockets.get(socket) else {
             self.stats.late_dropped += course.count;
             return;
         };
-        if let Some(parked) = &mut entry.parked {
+        let session = entry.session;
+        if !entry.is_admitted() {
             if !is_volatile {
-                parked.extend(volley.packets.whole_entries().filter_map(Entry::to_packet));
+                self.park(socket, volley.packets.whole_entries().filter_map(Entry::to_packet));
             }
             return;
         }
-        let session = entry.session;
         let Some(entry) = self.sessions.get_mut(session) else { return };
         if is_volatile && !entry.is_ready() {
             self.stats.volatile_dropped += course.count;
@@ -290,7 +290,7 @@ impl Reactor {
     /// the kernel without a stop.
     fn send_next(&mut self, course: &mut Course, now: Instant) -> bool {
         let Some(socket) = course.next() else { return false };
-        let entry = self.sockets.get(socket).filter(|entry| entry.parked.is_none());
+        let entry = self.sockets.get(socket).filter(|entry| entry.is_admitted());
         let session = entry.map(|entry| entry.session);
         if let (Some(session), Some(whole)) = (session, &course.whole)
             && self.write_through(session, &course.entries, whole, now)

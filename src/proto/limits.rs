@@ -56,6 +56,8 @@ pub const MAX_REQUEST_HEADERS: usize = 100;
 pub const MAX_CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Time for a request head, from its first byte or the connection's opening.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Smallest answer to a poll that is compressed, where that is asked for (JS `httpCompression.threshold`).
+pub const COMPRESSION_THRESHOLD: usize = 1024;
 /// Time for a request body.
 pub const REQUEST_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may stay open between two requests: longer than a ping interval, so that

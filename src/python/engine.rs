@@ -14,6 +14,7 @@ use crate::net::command::Command;
 use crate::net::core::Core;
 use crate::net::keys::SocketKey;
 use crate::net::slots::Key;
+use crate::net::socket::SocketEntry;
 use crate::net::worth::Worth;
 use crate::proto::socket::encoded::Encoded;
 use crate::proto::socket::namespace;
@@ -310,7 +311,7 @@ impl Engine {
     fn connected(&self, key: u64) -> PyResult<bool> {
         let socket = socket_key(key);
         let connected = self.core()?.look(socket.tag(), self.now(), |reactor| {
-            reactor.socket(socket).is_some_and(|entry| entry.parked.is_none())
+            reactor.socket(socket).is_some_and(SocketEntry::is_admitted)
         });
         Ok(connected == Some(true))
     }

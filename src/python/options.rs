@@ -102,6 +102,10 @@ pub(super) fn read(dict: &Bound<'_, PyDict>) -> PyResult<Options> {
         options.cors = cors(&settings)?;
     }
     options.cookie = cookie(dict)?;
+    if get::<bool>(dict, "http_compression")? == Some(true) {
+        let least = get::<usize>(dict, "compression_threshold")?;
+        options.compress_from = Some(least.unwrap_or(limits::COMPRESSION_THRESHOLD));
+    }
     options.client_files = files(dict, "client_files")?;
     options.static_files = files(dict, "static_files")?;
     set(dict, "low_water", &mut options.marks.low_water)?;

@@ -378,7 +378,8 @@ mod tests {
     #[test]
     fn a_page_of_the_server_itself_is_named_whatever_a_proxy_calls_it() {
         let own = Cors { origins: Origins::Own, ..Cors::default() };
-        let cases: [(&str, &[(&[u8], &[u8])], bool, Verdict); 9] = [
+        type Lines<'a> = &'a [(&'a [u8], &'a [u8])];
+        let cases: [(&str, Lines<'_>, bool, Verdict); 9] = [
             ("http://in", &[], false, Allowed),
             ("https://in", &[], false, Refused),
             ("https://in", &[(b"x-forwarded-proto", b"https")], false, Allowed),

@@ -5,6 +5,7 @@
 
 pub(in crate::proto) mod body;
 pub(in crate::proto) mod chunked;
+pub mod compression;
 pub mod cors;
 mod error;
 pub mod fields;
@@ -13,6 +14,7 @@ pub mod request;
 pub mod response;
 pub(in crate::proto) mod response_head;
 
+pub use compression::Coding;
 pub use cors::{Cors, Origins, Verdict};
 pub use error::HttpError;
 pub use fields::Fields;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -231,3 +232,19 @@ async def test_pings_come_as_often_as_was_said_last() -> None:
         assert (told["pingInterval"], told["pingTimeout"]) == (3000, 2000)
         await wire.advance(1)
         assert await websocket.receive() == "2"
+
+
+@pytest.mark.parametrize("threshold", [None, 2000])
+async def test_an_answer_to_a_poll_is_compressed(threshold: int | None) -> None:
+    io = NotingServer(http_compression=True, compression_threshold=threshold)
+    async with testing.wire(io) as wire:
+        opened = await wire.request("GET", POLLING)
+        target = f"{POLLING}&sid={json.loads(opened.text[1:])['sid']}"
+        [session] = io.engine.sessions()
+        io.engine.send(session, "x" * 1500)
+        answer = await wire.request("GET", target, headers={"Accept-Encoding": "deflate"})
+        if threshold is None:
+            assert answer.headers["content-encoding"] == "deflate"
+            assert zlib.decompress(answer.body) == b"4" + b"x" * 1500
+        else:
+            assert answer.text == "4" + "x" * 1500

@@ -3,6 +3,7 @@
 use super::client::{End, POLLING, Polling, request, sid_in};
 use super::server::{Seen, Server, secs};
 use siox::net::command::Command;
+use std::io::Read as _;
 
 #[test]
 fn a_session_opens_talks_both_ways_and_is_closed_by_its_client() {
@@ -277,4 +278,36 @@ fn who_joins_no_namespace_is_closed_and_told_at_its_next_poll() {
     assert!(server.has_logged("no namespace was joined in time"));
     assert_eq!(polling.poll(&mut server).body, "1");
     assert_eq!(server.stat("sessions"), 0);
+}
+
+#[test]
+fn a_large_answer_to_a_poll_is_compressed_where_the_request_accepts_it() {
+    let mut server = Server::with(|options| options.compress_from = Some(100));
+    let mut polling = Polling::join(&mut server);
+    let socket = server.last_socket();
+    let large = format!("[\"{}\"]", "x".repeat(1000));
+    let accepting = request("GET", &polling.target, "Accept-Encoding: br, gzip\r\n", "");
+
+    server.send(socket, "[1]");
+    polling.gets.send(&accepting);
+    assert_eq!(polling.gets.answer(&mut server).body, "42[1]");
+
+    server.send(socket, &large);
+    assert_eq!(polling.poll(&mut server).body, format!("42{large}"));
+
+    server.send(socket, &large);
+    polling.gets.send(&accepting);
+    let end = b"\r\n\r\n";
+    let (head, body) = server.until("an answer", |_| {
+        polling.gets.fill();
+        let input = &polling.gets.input;
+        let body = input.windows(4).position(|four| four == end)? + end.len();
+        let head = String::from_utf8(input[..body].to_vec()).unwrap();
+        let length: usize = head.split("Content-Length: ").nth(1)?.split('\r').next()?.parse().unwrap();
+        (input.len() == body + length).then(|| (head.clone(), input[body..].to_vec()))
+    });
+    assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
+    let mut read = String::new();
+    flate2::read::GzDecoder::new(&*body).read_to_string(&mut read).unwrap();
+    assert_eq!(read, format!("42{large}"));
 }

@@ -135,3 +135,37 @@ fn the_first_answer_of_a_polling_session_sets_the_cookie_and_no_other() {
     let answers = [server.connect().post(&mut server, &target, "40"), client.get(&mut server, &target)];
     assert!(answers.iter().all(|answer| answer.headers("set-cookie").is_empty()), "{answers:?}");
 }
+
+#[test]
+fn what_waits_for_an_admission_is_bounded() {
+    let mut server = Server::with(|options| options.marks.limit = 64 * 1024);
+    server.admits = false;
+    let mut websocket = WebSocket::open(&mut server);
+    websocket.send("40");
+    server.settle();
+    let socket = server.last_socket();
+    let large = format!("[\"{}\"]", "x".repeat(20_000));
+    for round in 0..4 {
+        assert_eq!(server.stat("sessions"), 1, "{round}");
+        let (sockets, packet) = (vec![socket], event(&large));
+        server.order(Command::Broadcast { sockets, packet, worth: Worth::EVENT });
+        server.settle();
+    }
+    assert_eq!((server.stat("sessions"), server.stat("outbox_overflows")), (0, 1));
+    assert_eq!(server.reasons(), ["transport error"]);
+}
+
+#[test]
+fn one_packet_of_any_size_may_wait_for_an_admission() {
+    let mut server = Server::with(|options| options.marks.limit = 64 * 1024);
+    server.admits = false;
+    let mut websocket = WebSocket::open(&mut server);
+    websocket.send("40");
+    server.settle();
+    let socket = server.last_socket();
+    server.send(socket, &format!("[\"{}\"]", "x".repeat(100_000)));
+    server.settle();
+    server.admit(socket);
+    assert!(websocket.text(&mut server).starts_with("40{"));
+    assert_eq!(websocket.text(&mut server).len(), 100_006);
+}
