@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import socketio
+from socketio import packet
 
 from siox.compat.socketio._served import Served
+from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
 from siox.compat.socketio._sync_bridge import SyncBridge
 from siox.compat.socketio._sync_managers import Manager
 
@@ -115,6 +117,69 @@ class Server(Served, socketio.Server):
         if client is not None:
             self.logger.info("Disconnecting %s [%s]", sid, namespace)
             bridge.end(client)
+
+    # -- python-socketio's own way in: who calls it wants its code
+
+    def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
+        """See python-socketio's."""
+        self._bridge.go_visible("the application calls _handle_eio_connect itself")
+        return super()._handle_eio_connect(eio_sid, environ)
+
+    def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        """See python-socketio's."""
+        self._bridge.go_visible("the application calls _handle_eio_disconnect itself")
+        super()._handle_eio_disconnect(eio_sid, reason)
+
+    def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        """Deal with a message, on the visible path; what is no packet ends its connection."""
+        self._bridge.go_visible("the application calls _handle_eio_message itself")
+        if not self._strict:
+            super()._handle_eio_message(eio_sid, data)
+            return
+        try:
+            found = read(self, eio_sid, data)
+            if found is None:
+                return
+            kind, namespace = found.packet_type, found.namespace or "/"
+            if kind == packet.CONNECT and self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+                raise ViolationError("a second CONNECT")
+        except ViolationError as error:
+            session = self._bridge.by_sid.get(eio_sid)
+            if session is None:
+                raise  # a session of the application's own
+            self.logger.warning("the connection %s is closed: %s", eio_sid, error)
+            self._bridge.end_session(session, self.reason.TRANSPORT_ERROR)
+            return
+        if kind == packet.CONNECT:
+            self._handle_connect(eio_sid, namespace, found.data)
+        elif kind == packet.DISCONNECT:
+            self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
+        elif kind in {packet.EVENT, packet.BINARY_EVENT}:
+            self._handle_event(eio_sid, namespace, found.id, found.data)
+        elif found.id:  # no packet of ours asks under 0, where python-socketio has its counter
+            self._handle_ack(eio_sid, namespace, found.id, found.data)
+
+    def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        """Run the connect handler; who cannot be let in is told so, whatever the reason."""
+        namespace = namespace or "/"
+        if not self._strict:
+            super()._handle_connect(eio_sid, namespace, data)
+            return
+        refusal = UNABLE
+        if self._bridge.accepts(namespace):
+            try:
+                super()._handle_connect(eio_sid, namespace, data)
+                return
+            except Exception:
+                if eio_sid not in self._bridge.by_sid:
+                    raise  # a session of the application's own
+                self.logger.exception("the connect handler failed for %s, which is refused", eio_sid)
+            refusal = REJECTED
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            if sid is not None:
+                self.manager.disconnect(sid, namespace, ignore_queue=True)
+        answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
+        self._send_packet(eio_sid, answer)
 
     def _handle_event_internal(
         self,
