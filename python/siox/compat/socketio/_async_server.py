@@ -96,6 +96,7 @@ class AsyncServer(Served, socketio.AsyncServer):
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         """Deal with a message, on the visible path; what is no packet ends its connection."""
+        self._bridge.go_visible("the application calls _handle_eio_message itself")
         if not self._strict:
             await super()._handle_eio_message(eio_sid, data)
             return

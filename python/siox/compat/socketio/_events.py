@@ -10,12 +10,14 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+import engineio
 import socketio
 
 from siox._ack import Answer
 from siox._calling import Call
 from siox._server import EngineEvents
 from siox._signature import name_of
+from siox.compat.socketio._async_engine import AsyncEngine
 from siox.compat.socketio._bridge import Bridge, Client, Session, State, reason_of
 from siox.compat.socketio._connecting import arguments_of, refusal_of
 from siox.compat.socketio._options import split
@@ -63,10 +65,6 @@ class AsyncBridge(Bridge):
 
         Nor is it ours where somebody has put another class in the place of python-engineio's.
         """
-        import engineio
-
-        from siox.compat.socketio._async_engine import AsyncEngine
-
         replaced = engineio.AsyncServer not in AsyncEngine.__mro__
         if replaced or options.get("async_mode") in {"sanic", "tornado"}:
             self.foreign, self.fast = True, False

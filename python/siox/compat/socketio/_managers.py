@@ -124,6 +124,23 @@ class FastManager(metaclass=Watched):
             return bool(super().is_sid_room(namespace, room))  # type: ignore[misc]
         return fast.client(namespace, room) is not None
 
+    # -- python-socketio's own way in: who calls these wants its code
+
+    def pre_connect(self, eio_sid: str, namespace: str) -> Any:
+        """See python-socketio's."""
+        self._begin_visible("pre_connect")
+        return super().pre_connect(eio_sid, namespace)  # type: ignore[misc]
+
+    def connect(self, sid: str, namespace: str) -> Any:
+        """See python-socketio's."""
+        self._begin_visible("connect")
+        return super().connect(sid, namespace)  # type: ignore[misc]
+
+    def _begin_visible(self, name: str) -> None:
+        fast = self._fast
+        if fast is not None:
+            fast.go_visible(f"the application calls the manager's {name} itself")
+
     # -- rooms
 
     def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
