@@ -17,7 +17,6 @@ from siox.compat._versions import check
 
 check()
 
-import engineio  # noqa: E402
 import socketio as _original  # noqa: E402
 
 # All of it now: once this package stands in its place, `import socketio.x` gives something else.
@@ -42,7 +41,7 @@ from siox.compat.socketio._managers import (  # noqa: E402
     AsyncRedisManager,
 )
 
-__all__ = list(_original.__all__)  # noqa: PLE0605
+__all__ = list(_original.__all__)
 
 _REPLACED: dict[str, Any] = {
     "AsyncServer": AsyncServer,

@@ -38,7 +38,7 @@ def _gives(scope: Any) -> bool:
     return "siox.adopt" in (scope.get("extensions") or {})
 
 
-class ASGIApp(socketio.ASGIApp):  # type: ignore[misc]
+class ASGIApp(socketio.ASGIApp):
     """See python-socketio's `ASGIApp`."""
 
     def __init__(
@@ -50,7 +50,7 @@ class ASGIApp(socketio.ASGIApp):  # type: ignore[misc]
         on_startup: Any = None,
         on_shutdown: Any = None,
     ) -> None:
-        """See python-socketio's; the path may be given with or without what the application is mounted below."""
+        """See python-socketio's; the path may be given with what the application is mounted below."""
         super().__init__(
             socketio_server,
             other_asgi_app,
@@ -90,7 +90,7 @@ class ASGIApp(socketio.ASGIApp):  # type: ignore[misc]
         file = None
         if scope["type"] == "http" and self.static_files:
             file = get_static_file(scope["path"], self.static_files)
-        if file and os.path.exists(file["filename"]):
+        if file and os.path.exists(file["filename"]):  # noqa: ASYNC240
             await self.serve_static_file(file, receive, send)
         elif self.other_asgi_app is not None:
             await self.other_asgi_app(scope, receive, send)

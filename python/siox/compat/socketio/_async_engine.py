@@ -17,6 +17,8 @@ from siox.compat.socketio._views import EngineSocket
 class AsyncEngineSocket(EngineSocket):
     """What stands for an Engine.IO connection."""
 
+    _bridge: Any
+
     async def send(self, packet: Any) -> None:
         """Send a packet; waits while much waits for this client."""
         if self.server._push(self, packet):

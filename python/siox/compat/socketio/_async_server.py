@@ -19,8 +19,9 @@ class AsyncServer(Served, socketio.AsyncServer):
     """See python-socketio's `AsyncServer`, whose arguments and methods these are.
 
     siox takes some more: `connect_timeout`, `upgrade_timeout`, `max_attachments`, `low_water`, `high_water`,
-    `outbox_limit`, `outbox_policy`, `max_running_handlers`, `max_queued_bytes`, `io_threads`, `close_timeout`,
-    as `siox.ServerConfig` has them; and `strict=False`, for python-socketio's own reading of packets.
+    `outbox_limit`, `outbox_policy`, `max_running_handlers`, `max_queued_bytes`, `io_threads` and
+    `close_timeout`, as `siox.ServerConfig` has them; and `strict=False`, for python-socketio's own reading of
+    packets.
     """
 
     def __init__(
@@ -93,6 +94,18 @@ class AsyncServer(Served, socketio.AsyncServer):
             ignore_queue=ignore_queue,
             **more,
         )
+
+    # -- python-socketio's own way in: who calls it wants its code
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
+        """See python-socketio's."""
+        self._bridge.go_visible("the application calls _handle_eio_connect itself")
+        return await super()._handle_eio_connect(eio_sid, environ)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        """See python-socketio's."""
+        self._bridge.go_visible("the application calls _handle_eio_disconnect itself")
+        await super()._handle_eio_disconnect(eio_sid, reason)
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         """Deal with a message, on the visible path; what is no packet ends its connection."""

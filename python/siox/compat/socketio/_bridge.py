@@ -6,8 +6,13 @@ Free of asyncio and of threads: subclasses say how handlers run.
 from __future__ import annotations
 
 import enum
+import functools
+import itertools
 import logging
+from collections.abc import Iterable
 from typing import Any
+
+from bidict import bidict
 
 from siox.compat.socketio._environ import environ_of
 from siox.compat.socketio._handlers import Entry, Tables
@@ -35,6 +40,11 @@ def reason_of(reason: str) -> str:
     return REASONS.get(reason, "transport close")
 
 
+def _callback(callback: Any) -> Any:
+    """Return the application's function for an answer, from what the engine was given."""
+    return callback.args[-1] if isinstance(callback, functools.partial) else callback
+
+
 class State(enum.IntEnum):
     """Where a client is in its life."""
 
@@ -55,7 +65,19 @@ class Client:
         silent: its disconnect handler is not called: it was refused.
     """
 
-    __slots__ = ("_key", "_own", "_strand", "ended", "id", "left", "namespace", "session", "silent", "state")
+    __slots__ = (
+        "_key",
+        "_own",
+        "_strand",
+        "auth",
+        "ended",
+        "id",
+        "left",
+        "namespace",
+        "session",
+        "silent",
+        "state",
+    )
 
     def __init__(self, key: int, namespace: str, sid: str, session: Session) -> None:
         self._key = key
@@ -65,6 +87,7 @@ class Client:
         self.state = State.JOINING
         self.left: str | None = None
         self.silent = False
+        self.auth: Any = None
         self.ended: Any = None
         self._own: Any = None
         self._strand: Any = None
@@ -85,7 +108,7 @@ class Session:
         work: for the subclass: what waits for its turn.
     """
 
-    __slots__ = ("clients", "closed", "data", "key", "reason", "sid", "view", "work")
+    __slots__ = ("clients", "closed", "data", "key", "paused", "reason", "sid", "view", "work")
 
     def __init__(self, key: int, sid: str) -> None:
         self.key = key
@@ -93,6 +116,7 @@ class Session:
         self.data: dict[Any, Any] | None = None
         self.clients: tuple[Client, ...] = ()
         self.closed = False
+        self.paused = False
         self.reason: str | None = None
         self.view: Any = None
         self.work: Any = None
@@ -147,8 +171,46 @@ class Bridge:
         self.fast = False
 
     def hand_over(self) -> None:
-        """Give python-socketio's code what the engine knows of clients."""
+        """Give python-socketio's code what the engine knows of clients. On the engine's thread."""
+        manager, handed = self.sio.manager, self.engine.go_raw()
+        rooms: dict[str, dict[Any, Any]] = {}
+        for each in handed["sockets"]:
+            client: Client = each["socket"]
+            self._hand_over(rooms, client, each["rooms"])
+            if client.state is State.JOINING:
+                manager.pending_connect.setdefault(client.namespace, []).append(client.id)
+                self.wait_for_join(client)
+            else:
+                self._forget_handed(client)
+            asked = {number: _callback(callback) for number, (callback, _) in each["acks"].items()}
+            manager.callbacks[client.id] = {0: itertools.count(handed["last_ack_id"] + 1), **asked}
+        for client in [client for there in self.clients.values() for client in there.values()]:
+            if client.state is State.LEAVING:
+                self._hand_over(rooms, client, self.engine.rooms(client._key))
+                manager.pending_disconnect.setdefault(client.namespace, []).append(client.id)
+        manager._rooms = rooms
+
+    def _hand_over(self, rooms: dict[str, dict[Any, Any]], client: Client, aliases: Iterable[str]) -> None:
+        there = rooms.setdefault(client.namespace, {})
+        for room in {None, client.id, *map(self.aliases.room, aliases)}:
+            there.setdefault(room, bidict())[client.id] = client.session.sid
+
+    def _forget_handed(self, client: Client) -> None:
+        session = client.session
+        session.clients = tuple(each for each in session.clients if each is not client)
+        there = self.clients.get(client.namespace, {})
+        there.pop(client.id, None)
+        if not there:
+            self.clients.pop(client.namespace, None)
+
+    def wait_for_join(self, client: Client) -> None:
+        """Deal with nothing of a client's before its connect handler, which runs, has ended."""
         raise NotImplementedError
+
+    @property
+    def max_attachments(self) -> int:
+        """Binary parts of the largest event, on the visible path."""
+        return 255 if self.core is None else int(self.core.config.max_attachments)
 
     @property
     def parser(self) -> str:
@@ -161,6 +223,10 @@ class Bridge:
             self.driver = driver
             path = "fast path" if self.fast else "Python-visible path"
             log.info("siox drives this Socket.IO server, by %s, on the %s", driver, path)
+
+    def answered(self, client: Client, callback: Any, failure: Any, values: Any) -> None:
+        """A client has answered an emit with a callback, or will not any more."""
+        raise NotImplementedError
 
     environ_of_request = staticmethod(environ_of)
 
@@ -224,7 +290,10 @@ class Bridge:
             there.pop(client.id, None)
             if not there:
                 self.clients.pop(client.namespace, None)
-        self.sio.manager.callbacks.pop(client.id, None)
+        manager = self.sio.manager
+        manager.callbacks.pop(client.id, None)
+        if not self.fast:  # it was leaving when python-socketio's code took over
+            manager.basic_disconnect(client.id, client.namespace)
         self.drop_session(session)
 
     def client(self, namespace: str, sid: Any) -> Client | None:

@@ -31,7 +31,10 @@ def arguments_of(
     method = getattr(handler, "on_connect", None)
     # Who has a `trigger_event` of its own is asked itself what it takes.
     own = type(handler).trigger_event
-    if own in {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event} and method is not None:
+    if (
+        own in {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
+        and method is not None
+    ):
         arguments = arguments[: places_of(method)]
         return functools.partial(handler.trigger_event, "connect"), arguments
     return functools.partial(_new_style_first, handler.trigger_event), arguments

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from siox._dispatch import SLOW_HANDLER, Dispatcher
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from siox._calling import Call
     from siox._siox import EngineOptions
     from siox.compat.socketio._bridge import Bridge
-    from siox.compat.socketio._events import AsyncEvents
 
 PATH = "/socket.io/"
 
@@ -58,7 +56,7 @@ class AsyncCore(Core, Server):
 
 
 class HandlerDispatcher(Dispatcher):
-    """Calls python-socketio's handlers: their faults go to the server's logger, their sentinel answers nothing."""
+    """Calls python-socketio's handlers: the server's logger has their faults, its sentinel is no answer."""
 
     def __init__(self, bridge: Bridge, *values: Any) -> None:
         super().__init__(*values)

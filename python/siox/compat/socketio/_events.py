@@ -37,10 +37,10 @@ class AsyncEvents(EngineEvents):
         self.session = bridge.session_begun
         self.closed = bridge.session_over
         self.message = bridge.message
-        self.connect = bridge.connect
-        self.admit = bridge.admit
-        self.disconnect = bridge.disconnect
-        self.marked = bridge.marked
+        self.connect = bridge.connect  # type: ignore[assignment]
+        self.admit = bridge.admit  # type: ignore[assignment]
+        self.disconnect = bridge.disconnect  # type: ignore[assignment]
+        self.marked = bridge.marked  # type: ignore[assignment]
         self.allow_request = bridge.allow_request
 
     def hand_to(self, dispatcher: Any) -> None:
@@ -54,7 +54,7 @@ class AsyncBridge(Bridge):
     """The bridge of an asyncio server."""
 
     MAX_WAITING = 100
-    """Messages of a session on the visible path that wait for those before them, before it is read no more."""
+    """Messages of a session that wait, on the visible path, before it is read no more."""
 
     def start(self, coroutine: Any) -> asyncio.Task[Any]:
         """Start a coroutine at once."""
@@ -109,7 +109,7 @@ class AsyncBridge(Bridge):
         if self.fast:
             self.initialize_manager()
         else:
-            self._queue(session, self._greet, session)
+            self._queue(session, None, self._greet, session)
 
     def initialize_manager(self) -> None:
         """The manager may begin: there is a client."""
@@ -128,15 +128,13 @@ class AsyncBridge(Bridge):
             session.closed = True
             self.drop_session(session)
         else:
-            self._queue(session, self._part, session)
+            self._queue(session, None, self._part, session)
 
     # -- the visible path: python-engineio's events
 
     async def _greet(self, session: Session) -> None:
         eio = self.sio.eio
-        result = await eio._trigger_event(
-            "connect", session.sid, self.make_environ(session), run_async=False
-        )
+        result = await eio._trigger_event("connect", session.sid, self.make_environ(session), run_async=False)
         if result is not None and result is not True:
             eio.logger.warning("Application rejected connection")
             session.closed = True
@@ -163,25 +161,36 @@ class AsyncBridge(Bridge):
         """A message of Engine.IO came."""
         session = self.sessions.get(key)
         if session is not None:
-            self._queue(session, self._hear, session, message)
+            self._queue(session, None, self._hear, session, message)
 
-    def _queue(self, session: Session, function: Callable[..., Any], *values: Any) -> None:
-        """Have something done once all before it is: a session's messages are dealt with in order."""
+    def _queue(
+        self, session: Session, client: Client | None, function: Callable[..., Any], *values: Any
+    ) -> None:
+        """Have something done once all before it is: what a session sends is dealt with in order.
+
+        On the visible path it is read no more while too much waits. On the fast path what waits counts as
+        handlers of the client, so that the engine's limits bound it.
+        """
         if session.work is None:
-            session.work = deque()
-            session.work.append((function, values))
+            session.work = deque([(None, function, values)])
             self.start(self._work(session))
-        else:
-            session.work.append((function, values))
-            if len(session.work) == self.MAX_WAITING:
-                self.engine.pause_session(session.key, True)
+            return
+        session.work.append((client, function, values))
+        if client is not None:
+            self.engine.handler_started(client._key)
+        elif len(session.work) == self.MAX_WAITING:
+            session.paused = True
+            self.engine.pause_session(session.key, True)
 
     async def _work(self, session: Session) -> None:
         work = session.work
         try:
             while work:
-                function, values = work.popleft()
-                if len(work) == self.MAX_WAITING // 2:
+                client, function, values = work.popleft()
+                if client is not None:
+                    self.engine.handler_ended(client._key)
+                if session.paused and len(work) <= self.MAX_WAITING // 2:
+                    session.paused = False
                     self.engine.pause_session(session.key, False)
                 try:
                     await function(*values)
@@ -195,12 +204,12 @@ class AsyncBridge(Bridge):
     def connect(self, key: int, namespace: str, sid: str, auth: Any) -> Any:
         """A CONNECT came."""
         client = self.add_client(key, namespace, sid)
-        client.ended = auth
+        client.auth = auth or None  # python-socketio's clients send {} where there is nothing
         return client
 
     def admit(self, client: Client) -> None:
         """Run the connect handler, and answer."""
-        auth, client.ended = client.ended, None
+        auth, client.auth = client.auth, None
         if self.core._dispatcher.draining:
             self.drop_client(client)
         elif self.accepts(client.namespace):
@@ -213,7 +222,9 @@ class AsyncBridge(Bridge):
         if sio.always_connect:
             self.accept(client)
         refusal = await self._ask(client, auth)
-        if client.left is not None:  # it has gone meanwhile
+        if not self.fast:
+            await self._join_visibly(client, refusal)
+        elif client.left is not None:  # it has gone meanwhile
             if refusal is None:
                 await self._leave(client, client.left)
             else:
@@ -227,6 +238,41 @@ class AsyncBridge(Bridge):
             self.engine.disconnect(client._key, False)
         else:
             self._refuse(client, refusal)
+
+    async def _join_visibly(self, client: Client, refusal: dict[str, Any] | None) -> None:
+        """The connect handler was under way when python-socketio's code took over."""
+        manager, namespace, sid = self.sio.manager, client.namespace, client.id
+        self._forget_handed(client)
+        if self.sio.always_connect:
+            if refusal is not None:
+                await self.sio.disconnect(sid, namespace)
+        elif refusal is None:
+            self.engine.accept(client._key)
+            client.state = State.CONNECTED
+            await manager.connect(sid, namespace)
+        else:
+            self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
+            await manager.disconnect(sid, namespace, ignore_queue=True)
+        if client.ended is not None:
+            client.ended.set_result(None)
+
+    def wait_for_join(self, client: Client) -> None:
+        """Deal with nothing of a client's before its connect handler, which runs, has ended."""
+        ended = client.ended = self.core._dispatcher.loop.create_future()
+
+        async def wait() -> None:
+            await ended
+
+        if client.session.work is None:  # else it is part of that work itself
+            self._queue(client.session, None, wait)
+
+    def go_visible(self, why: str) -> None:
+        """Have python-socketio's own code speak Socket.IO from now on."""
+        loop = self.core._dispatcher.attached_to if self.made else None
+        if loop is None or asyncio._get_running_loop() is loop or not loop.is_running():
+            super().go_visible(why)
+        else:  # the engine hands over on its own thread
+            loop.call_soon_threadsafe(super().go_visible, why)
 
     def _refuse(self, client: Client, refusal: dict[str, Any]) -> None:
         key = client._key
@@ -259,9 +305,7 @@ class AsyncBridge(Bridge):
         why = client.session.reason or reason_of(reason)
         if client.state is State.JOINING:
             client.left = why
-        elif client.state is State.GONE:
-            self.drop_client(client)
-        elif client.silent:
+        elif client.state is State.GONE or client.silent:
             self.drop_client(client)
         else:
             client.state = State.LEAVING
@@ -329,29 +373,10 @@ class AsyncBridge(Bridge):
 
     def _in_order(self, client: Client, function: Callable[..., Any], *values: Any) -> None:
         """Start something of a client's; with `async_handlers=False` once all before it is done."""
-        if self.sio.async_handlers:
+        if self.sio.async_handlers and client.session.work is None:
             self.start(function(*values))
-            return
-        session = client.session
-        if session.work is None:
-            session.work = deque([(client, function, values)])
-            self.start(self._work_in_order(session))
         else:
-            # It counts as a handler under way, so that the engine's limits bound what waits.
-            self.engine.handler_started(client._key)
-            session.work.append((client, function, values))
-
-    async def _work_in_order(self, session: Session) -> None:
-        work, first = session.work, True
-        try:
-            while work:
-                client, function, values = work.popleft()
-                if not first:
-                    self.engine.handler_ended(client._key)
-                first = False
-                await function(*values)
-        finally:
-            session.work = None
+            self._queue(client.session, client, function, *values)
 
     def slow(self, entry: Any, name: str, seconds: float) -> None:
         """A plain handler has held the loop."""

@@ -66,7 +66,7 @@ class _Telling(dict[Any, Any]):
         for key, value in dict(*values, **named).items():
             self[key] = value
 
-    def __ior__(self, values: Any) -> Any:
+    def __ior__(self, values: Any) -> Any:  # type: ignore[misc]
         self.update(values)
         return self
 

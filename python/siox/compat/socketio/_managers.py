@@ -23,7 +23,7 @@ NOT_HERE = "sid is not connected to requested namespace"
 
 
 class FastManager(metaclass=Watched):
-    """What no manager waits for: members and rooms, straight from Rust while the server is on the fast path."""
+    """What no manager waits for: members and rooms, straight from Rust on the fast path."""
 
     _bridge: Bridge | None = None
     _rooms: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import socketio
@@ -49,16 +50,6 @@ class Served(metaclass=Watched):
                 self.eio.on(name.removeprefix("_handle_eio_"), value)  # type: ignore[attr-defined]
             bridge.check()
 
-    def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
-        """See python-socketio's: who calls it wants its code."""
-        self._bridge.go_visible("the application calls _handle_eio_connect itself")
-        return super()._handle_eio_connect(eio_sid, environ)  # type: ignore[misc]
-
-    def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> Any:
-        """See python-socketio's."""
-        self._bridge.go_visible("the application calls _handle_eio_disconnect itself")
-        return super()._handle_eio_disconnect(eio_sid, reason)  # type: ignore[misc]
-
     def _engineio_server_class(self) -> Any:
         return self._bridge.make_eio
 
@@ -67,7 +58,7 @@ def _with_json(serializer: Any, json: Any) -> Any:
     if serializer == "default":
         base = socketio.packet.Packet
     elif serializer == "msgpack":
-        from socketio.msgpack_packet import MsgPackPacket as base  # noqa: N813
+        base = importlib.import_module("socketio.msgpack_packet").MsgPackPacket
     else:
         base = serializer
     return base if json is plain_json else type(base.__name__, (base,), {"json": json})

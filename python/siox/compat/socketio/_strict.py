@@ -17,7 +17,7 @@ class ViolationError(ValueError):
 
 
 def read(server: Any, eio_sid: str, data: str | bytes) -> Any:
-    """Return the packet that a message completes; None while attachments are awaited, or there is nothing to do.
+    """Return the packet that a message completes; None while attachments are awaited.
 
     Raises:
         ViolationError: there is something wrong with it.
@@ -47,7 +47,7 @@ def _begin(server: Any, eio_sid: str, data: str | bytes) -> Any:
         return found
     if not found.attachment_count:
         raise ViolationError("a binary packet without attachments")
-    if found.attachment_count > server.eio._added["max_attachments"]:
+    if found.attachment_count > server._bridge.max_attachments:
         raise ViolationError(f"{found.attachment_count} attachments are too many")
     if not server.manager.sid_from_eio_sid(eio_sid, found.namespace or "/"):
         raise ViolationError("a binary packet of a namespace that was not joined")

@@ -1,4 +1,4 @@
-"""Live views on what Rust knows, in the shapes that python-socketio has: `manager.rooms`, `eio.sockets`, `environ`."""
+"""Live views on what Rust knows, in python-socketio's shapes: `manager.rooms`, `eio.sockets`, `environ`."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class EngineSocket:
 
 
 class Environs(dict[str, Any]):
-    """`server.environ`: Engine.IO sid to environ, made when first asked for and kept until the session ends."""
+    """`server.environ`: Engine.IO sid to environ, made when first asked for, kept until the session ends."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -245,7 +245,10 @@ class Environs(dict[str, Any]):
         return super().__contains__(sid) or sid in self._bridge.by_sid
 
     def _all(self) -> list[str]:
-        return [*self.raw(), *(sid for sid in self._bridge.by_sid if not super(Environs, self).__contains__(sid))]
+        return [
+            *self.raw(),
+            *(sid for sid in self._bridge.by_sid if not super(Environs, self).__contains__(sid)),
+        ]
 
     def raw(self) -> list[str]:
         """Return the sids whose environs are made."""
