@@ -9,11 +9,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
 
-from siox.cli.compare.arm import PLAIN, SIOX
+from siox.cli.compare import bench as bench_command
+from siox.cli.compare import command
+from siox.cli.compare.arm import PLAIN, SIOX, Arm, ArmError
 from siox.cli.compare.chart import svg
+from siox.cli.compare.progress import progress
 from siox.cli.compare.report import number, pairs, table
-from siox.cli.compare.rounds import Measured, p99
+from siox.cli.compare.rounds import Measured, Plan, Step, p99
 
 APPLICATION = """
 import siox.compat.socketio as socketio
@@ -106,3 +110,63 @@ def test_the_table_and_the_chart_say_what_is_better() -> None:
 def test_numbers_have_three_figures() -> None:
     assert [number(each) for each in (0.123, 12.34, 123.4, 1234.5)] == ["0.12", "12.3", "123", "1,234"]
     assert (p99([1.0]), p99([float(each) for each in range(1, 201)])) == (1.0, 198.0)
+
+
+def given(**figures: float) -> Measured:
+    return Measured({name: [value] for name, value in figures.items()}, "uvicorn 1", "a driver", [], ["ask"])
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Measured]:
+    found = {PLAIN: given(delivery=50.0, memory=1.0), SIOX: given(delivery=5.0, memory=0.0)}
+
+    async def run(plan: Plan, step: Step) -> dict[str, Measured]:
+        step("something")
+        return found
+
+    monkeypatch.setattr(command, "run", run)
+    return found
+
+
+def test_people_are_told_of_slow_paths_and_of_what_was_not_measured(measured: dict[str, Measured]) -> None:
+    said = CliRunner().invoke(bench_command, ["--compare", "app:app"]).output
+    assert "app:app: 200 clients, 3 rounds each, medians; uvicorn 1, siox " in said
+    assert "siox drove it by: a driver.\nSlow paths: none.\n" in said
+    assert "Not measured: answers. --echo takes one of your events: ask\n" in said
+    measured[SIOX].slow.append("json=mine writes")
+    said = CliRunner().invoke(bench_command, ["--compare", "app:app", "--echo", "ask 1"]).output
+    assert said.endswith("Slow path, where Python sees every packet:\n  - json=mine writes\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--auth", "x"), "--auth: 'x': write name=value"),
+        (("--echo", "ask {"), "--echo: "),
+        (("-n", "100000000"), "100000000 clients need 100000064 open files"),
+    ],
+)
+def test_options_that_make_no_sense_are_explained(arguments: tuple[str, ...], said: str) -> None:
+    ran = CliRunner().invoke(bench_command, ["--compare", "app:app", *arguments])
+    assert ran.exit_code != 0
+    assert said in ran.output
+
+
+@pytest.mark.parametrize("has_rich", [True, False])
+def test_a_person_sees_how_far_it_is(
+    has_rich: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    if not has_rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    with progress(2) as step:
+        step("one")
+        step("two")
+    assert "two" in capsys.readouterr().err
+
+
+async def test_a_process_that_ends_before_it_serves_is_shown_with_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import os\nprint('last words', flush=True)\nos._exit(3)\n")
+    with pytest.raises(ArmError, match=r"app:app on siox ended\n  last words"):
+        async with Arm(SIOX, "app:app", tmp_path):
+            raise AssertionError
