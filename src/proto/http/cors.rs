@@ -214,6 +214,8 @@ mod tests {
     use super::*;
     use Verdict::{Allowed, Refused};
 
+    type Lines<'a> = &'a [(&'a [u8], &'a [u8])];
+
     fn list(origins: &[&str]) -> Cors {
         let origins = Origins::List(origins.iter().map(|&origin| origin.to_owned()).collect());
         Cors { origins, ..Cors::default() }
@@ -378,7 +380,6 @@ mod tests {
     #[test]
     fn a_page_of_the_server_itself_is_named_whatever_a_proxy_calls_it() {
         let own = Cors { origins: Origins::Own, ..Cors::default() };
-        type Lines<'a> = &'a [(&'a [u8], &'a [u8])];
         let cases: [(&str, Lines<'_>, bool, Verdict); 9] = [
             ("http://in", &[], false, Allowed),
             ("https://in", &[], false, Refused),
