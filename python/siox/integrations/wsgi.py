@@ -146,7 +146,6 @@ class WSGIApp:
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         return _respond(start_response, status, content, pairs)
 
-
     def _wait(self, exchange: Coroutine[Any, Any, Answer | None]) -> Answer | None:
         return _background.background.wait_for(exchange)
 

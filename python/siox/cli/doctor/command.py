@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import textwrap
@@ -60,6 +61,8 @@ def find(application: str, folder: Path) -> list[Any]:
     """
     from _siox_compat import control, serving
 
+    # What it says of the path stands below; warnings, of arguments that nobody knows, are of use.
+    logging.getLogger("siox").addHandler(logging.StreamHandler())
     try:
         install()
     except (ImportError, UsageError) as error:

@@ -14,12 +14,11 @@ from typing import Any
 
 from bidict import bidict
 
+from siox.compat._telling import tell
 from siox.compat.socketio._environ import environ_of
 from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
 from siox.compat.socketio._rooms import Aliases
-
-log = logging.getLogger("siox")
 
 REASONS = {
     "client namespace disconnect": "client disconnect",
@@ -165,7 +164,7 @@ class Bridge:
         """Have python-socketio's own code speak Socket.IO from now on."""
         if not self.fast:
             return
-        log.info("this server takes the Python-visible path, which is slower: %s", why)
+        tell(f"siox takes the Python-visible path with this server, which is slower: {why}")
         if self.made:
             self.hand_over()
         self.fast = False
@@ -222,7 +221,7 @@ class Bridge:
         if self.driver is None:
             self.driver = driver
             path = "fast path" if self.fast else "Python-visible path"
-            log.info("siox drives this Socket.IO server, by %s, on the %s", driver, path)
+            tell(f"siox drives this Socket.IO server, by {driver}, on the {path}")
 
     def answered(self, client: Client, callback: Any, failure: Any, values: Any) -> None:
         """A client has answered an emit with a callback, or will not any more."""

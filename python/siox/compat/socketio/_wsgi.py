@@ -31,6 +31,9 @@ class Gate(wsgi.WSGIApp):
     def __call__(self, environ: wsgi.Environ, start_response: wsgi.StartResponse) -> Iterable[bytes]:
         """Serve one request of the WSGI server."""
         self._bridge.choose_runner()
+        self._bridge.say(
+            f"the {'greenlets' if isinstance(self._bridge.runner, Greenlets) else 'threads'} of a WSGI server"
+        )
         return super().__call__(environ, start_response)
 
     def _target(self, environ: wsgi.Environ) -> str | None:
