@@ -1,4 +1,4 @@
-"""Programs that serve python-socketio's blocking server on siox: under gunicorn, gevent, and by themselves."""
+"""Programs that serve blocking servers of python-socketio on siox: under gunicorn, gevent, alone."""
 
 from __future__ import annotations
 
