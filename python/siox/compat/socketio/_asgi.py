@@ -10,7 +10,6 @@ from urllib.parse import quote
 import socketio
 from engineio.static_files import get_static_file
 
-from siox.compat.socketio._core import PATH
 from siox.integrations._host import Host
 from siox.integrations._lifespan import Lifespan
 from siox.integrations._routing import Route
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 async def serve(bridge: Bridge, scope: Any, receive: Any, send: Any, tail: str = "") -> None:
     """Serve an ASGI connection, whatever its path."""
     query = (scope.get("query_string") or b"").decode("latin-1")
-    target = PATH + quote(tail)
+    core = bridge.core
+    target = core.config.path + quote(tail)
     if query:
         target += f"?{query}"
-    core = bridge.core
     core._attach(asyncio.get_running_loop())
     bridge.say("sockets of the ASGI server" if _gives(scope) else "ASGI messages")
     if bridge.host is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import socketio
 from socketio import packet
@@ -13,6 +14,9 @@ from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._managers import AsyncManager
 from siox.compat.socketio._served import Served
 from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
+
+if TYPE_CHECKING:
+    from siox._listening import Listener
 
 
 class AsyncServer(Served, socketio.AsyncServer):
@@ -154,6 +158,34 @@ class AsyncServer(Served, socketio.AsyncServer):
                 await self.manager.disconnect(sid, namespace, ignore_queue=True)
         answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
         await self._send_packet(eio_sid, answer)
+
+    # -- a listener of its own
+
+    async def listen(
+        self, *, port: int | None = None, host: str | None = None, path: str | None = None
+    ) -> Listener:
+        """Listen on a port, or on a Unix socket, without any other server: see `siox.Server.listen`."""
+        self._bridge.say("its own listener")
+        return await self._bridge.core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
+
+    def run(
+        self,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        path: str | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        on_listening: Callable[[Listener], object] | None = None,
+    ) -> None:
+        """Serve until Ctrl-C or SIGTERM, without any other server: see `siox.Server.run`."""
+        self._bridge.say("its own listener")
+        self._bridge.core.run(
+            port=port, host=host, path=path, loop_factory=loop_factory, on_listening=on_listening
+        )
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Let handlers end and disconnect everybody: see `siox.Server.close`."""
+        await self._bridge.core.close(timeout=timeout)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Disconnect a client from a namespace; its disconnect handler has run when this returns."""

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from bidict import bidict
+from engineio import json as plain_json
 
 from siox.compat._telling import tell
 from siox.compat.socketio._environ import environ_of
 from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
+from siox.compat.socketio._json import round_trip
 from siox.compat.socketio._rooms import Aliases
 
 REASONS = {
@@ -214,7 +216,16 @@ class Bridge:
     @property
     def parser(self) -> str:
         """How the engine writes packets."""
-        return "msgpack" if self.fast and self.sio.packet_class is MSGPACK else "default"
+        kind = self.sio.packet_class
+        if getattr(kind, "_siox_json", False):
+            kind = kind.__base__
+        return "msgpack" if self.fast and kind is MSGPACK else "default"
+
+    @property
+    def default(self) -> Any:
+        """What makes a value that Rust can write of one that it cannot, by the application's `json=`."""
+        json = self.sio.packet_class.json
+        return None if json is plain_json or json is None else round_trip(json)
 
     def say(self, driver: str) -> None:
         """Say once by which driver siox serves."""

@@ -29,6 +29,8 @@ class Core:
         bridge = self._bridge
         options.update(engine_options(bridge.sio.eio, raw=not bridge.fast, parser=bridge.parser))
         options["early_rooms"] = True
+        if bridge.default is not None:
+            options["default"] = bridge.default
         options["slow_handler"] = SLOW_HANDLER
         return options  # type: ignore[no-any-return]
 

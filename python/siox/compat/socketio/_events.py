@@ -110,6 +110,8 @@ class AsyncBridge(Bridge):
             self.initialize_manager()
         else:
             self._queue(session, None, self._greet, session)
+            seconds = self.core.config.connect_timeout
+            self.core._dispatcher.loop.call_later(seconds, self._check_joined, session)
 
     def initialize_manager(self) -> None:
         """The manager may begin: there is a client."""
@@ -129,6 +131,16 @@ class AsyncBridge(Bridge):
             self.drop_session(session)
         else:
             self._queue(session, None, self._part, session)
+
+    def _check_joined(self, session: Session) -> None:
+        """Who joins nothing in time is let go."""
+        manager = self.sio.manager
+        namespaces = list(manager.get_namespaces())
+        if not session.closed and not any(
+            manager.sid_from_eio_sid(session.sid, namespace) for namespace in namespaces
+        ):
+            self.sio.logger.info("%s has joined no namespace in time", session.sid)
+            self.engine.close_session(session.key)
 
     # -- the visible path: python-engineio's events
 

@@ -17,6 +17,8 @@ import engineio
 import socketio
 from engineio import json as plain_json
 
+from siox.compat.socketio._json import is_plain
+
 OURS = ("socketio.", "engineio.", "siox.compat.socketio")
 
 
@@ -142,8 +144,11 @@ def reasons(server: Any) -> list[str]:
 def _of_packets(server: Any) -> list[str]:
     kind = server.packet_class
     plain = socketio.packet.Packet
-    if kind.json is not plain_json and kind.json is not None:
-        return [f"json={getattr(kind.json, '__name__', kind.json)!s} writes and reads the packets"]
+    if kind.json is not plain_json and kind.json is not None and not is_plain(kind.json):
+        name = getattr(kind.json, "__name__", kind.json)
+        return [f"json={name!s} reads or writes plain values in its own way"]
+    if getattr(kind, "_siox_json", False):  # ours, for the sake of json=
+        kind = kind.__base__
     if kind is not plain and kind is not _msgpack():
         return [f"serializer={kind.__qualname__} writes and reads the packets"]
     return [f"{kind.__qualname__}.{name} is replaced" for name in overridden(kind, PACKET)]

@@ -61,4 +61,4 @@ def _with_json(serializer: Any, json: Any) -> Any:
         base = importlib.import_module("socketio.msgpack_packet").MsgPackPacket
     else:
         base = serializer
-    return base if json is plain_json else type(base.__name__, (base,), {"json": json})
+    return base if json is plain_json else type(base.__name__, (base,), {"json": json, "_siox_json": True})
