@@ -47,7 +47,7 @@ class NoApplicationError(Exception):
 
 
 def load(application: str) -> Any:
-    """Return the object that `module:name` names; without a name `app`.
+    """Return the object that `module:name` names, or `module:function()` makes; without a name `app`.
 
     Raises:
         NoApplicationError: there is none.
@@ -61,12 +61,12 @@ def load(application: str) -> Any:
                 f"there is no module {module_name!r} in {sys.path[0]}; --app-dir names another directory"
             ) from None
         raise
-    for part in (name or "app").split("."):
+    for part in (name or "app").removesuffix("()").split("."):
         if not hasattr(found, part):
             names = ", ".join(each for each in vars(found) if not each.startswith("_"))
             raise NoApplicationError(f"{module_name} has no {part!r}; it has: {names}")
         found = getattr(found, part)
-    return found
+    return found() if name.endswith("()") else found
 
 
 def shown(error: BaseException) -> str:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 FAST = """
 import socketio
-sio = socketio.AsyncServer(async_mode="asgi")
-app = socketio.ASGIApp(sio)
-@sio.event
-async def chat(sid, text): ...
+def create():
+    sio = socketio.AsyncServer(async_mode="asgi")
+    @sio.event
+    async def chat(sid, text): ...
+    return socketio.ASGIApp(sio)
 """
 SLOW = """
 import json, types, fastapi, socketio
@@ -45,14 +46,14 @@ def lines_of(ran: subprocess.CompletedProcess[str]) -> list[str]:
 
 def test_a_server_that_will_be_fast(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FAST)
-    ran = doctor(tmp_path, "app:app", "--check")
+    ran = doctor(tmp_path, "app:create()", "--check")
     lines = lines_of(ran)
     assert ran.returncode == 0
-    assert lines[0] == "server app.sio: AsyncServer, asgi, ping every 25 s, pong within 20 s"
+    assert lines[0] == "server made in a function: AsyncServer, asgi, ping every 25 s, pong within 20 s"
     assert lines[1] == "at /socket.io/"
     assert lines[2] == "events 1 with handlers: chat"
     assert lines[3].endswith("fast: packets, rooms, broadcasts and answers are Rust's")
-    assert "start python -m siox.compat -m uvicorn app:app" in lines
+    assert "start python -m siox.compat -m uvicorn --factory app:create" in lines
 
 
 def test_a_server_that_will_not_says_why_and_what_to_do(tmp_path: Path) -> None:

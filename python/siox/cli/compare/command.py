@@ -85,7 +85,9 @@ def bench(
     as_json: bool,
     app_dir: Path,
 ) -> None:
-    """Run your application on python-socketio and on siox, in turn, and say what each costs.
+    """Run an application on python-socketio and on siox.
+
+    In turn, with the clients that it needs, and says what each costs.
 
     \b
     siox bench --compare app:app

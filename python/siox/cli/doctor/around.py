@@ -7,6 +7,7 @@ import platform
 import resource
 from collections.abc import Iterator
 from importlib import metadata
+from shlex import quote
 from typing import Any
 
 from siox.cli.doctor.findings import Finding
@@ -81,15 +82,16 @@ def of_limits() -> Iterator[Finding]:
 
 def of_start(server: Any, application: str) -> Iterator[Finding]:
     """Say how it is started, and measured."""
+    made = application.endswith("()")
     starts = {
-        "asgi": f"-m uvicorn {application}",
-        "threading": f"-m gunicorn -w 1 --threads 8 {application}",
-        "gevent": f"-m gunicorn -w 1 -k gevent {application}",
+        "asgi": f"-m uvicorn {'--factory ' if made else ''}{application.removesuffix('()')}",
+        "threading": f"-m gunicorn -w 1 --threads 8 {quote(application)}",
+        "gevent": f"-m gunicorn -w 1 -k gevent {quote(application)}",
     }
     file = application.partition(":")[0].replace(".", "/") + ".py"
     yield Finding("", "start", f"python -m siox.compat {starts.get(server.async_mode, file)}")
     yield Finding("", "", "or as ever, with SIOX_COMPAT=1 in the environment")
-    yield Finding("", "measure", f"siox bench --compare {application}")
+    yield Finding("", "measure", f"siox bench --compare {quote(application)}")
 
 
 def version_of(name: str) -> str | None:

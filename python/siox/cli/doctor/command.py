@@ -23,6 +23,7 @@ from siox.exceptions import UsageError
 TITLE = 10
 """Characters of the titles."""
 WIDEST = 100
+_loaded: list[Any] = []
 
 
 @click.command()
@@ -36,10 +37,10 @@ WIDEST = 100
 )
 @click.option("--check", is_flag=True, help="Exit status 1 where a server takes the slow path.")
 def doctor(application: str, app_dir: Path, check: bool) -> None:
-    """Look at an application of python-socketio's, and say what siox does for it.
+    """Say what siox does for a python-socketio application.
 
-    MODULE:NAME is what you give to uvicorn or gunicorn; its servers are found in it, be they AsyncServer,
-    Server, or Flask-SocketIO's. It is imported, not served.
+    MODULE:NAME is what you give to uvicorn or gunicorn, or MODULE:FUNCTION() that makes it. Its servers are
+    found in it, be they AsyncServer, Server, or Flask-SocketIO's. It is imported, not served.
     """
     servers = find(application, app_dir)
     slow = False
@@ -71,7 +72,8 @@ def find(application: str, folder: Path) -> list[Any]:
     warnings.filterwarnings("ignore", message="Monkey-patching ssl")
     sys.path.insert(0, str(folder.resolve()))
     try:
-        serving.load(application)
+        # Kept: what was made in a function would be gone.
+        _loaded.append(serving.load(application))
     except serving.NoApplicationError as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:

@@ -131,4 +131,4 @@ def _place(server: Any, module: ModuleType) -> str:
             inner = getattr(value, "__dict__", None) if each is module else None
             if isinstance(inner, dict) and inner.get("server") is server:
                 return f"{each.__name__}.{name}.server"
-    return "a server"
+    return "made in a function"
