@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 ADVICE = (
-    ("json=", "siox writes JSON itself, as fast as orjson: leave json= out if it is there for speed"),
+    ("json=", "leave it out if it is there for speed: siox writes JSON itself, as fast as orjson"),
     ("strict=False", "leave it out if no client sends what JavaScript's server refuses"),
     ("serializer=", 'serializer="default" and "msgpack" are fast'),
     ("the manager ", "let siox.install() run before that module is imported"),
