@@ -11,6 +11,12 @@ from siox.exceptions import UsageError
 if TYPE_CHECKING:
     from siox.compat.socketio._bridge import Bridge
 
+OTHERS = (
+    "siox serves asyncio servers in aiohttp and ASGI applications: for {0} write "
+    "AsyncServer(async_mode={0!r}), which works by python-engineio's own driver, or put "
+    "socketio.ASGIApp(sio) in front of its ASGI application"
+)
+
 
 def attach(bridge: Bridge, app: Any, path: str) -> None:
     """Serve below a path of an application, from its start to its end.
@@ -20,6 +26,9 @@ def attach(bridge: Bridge, app: Any, path: str) -> None:
     """
     from siox.integrations.aiohttp import attach
 
+    kind = type(app).__module__.partition(".")[0]
+    if kind in {"sanic", "tornado"}:
+        raise UsageError(OTHERS.format(kind))
     stripped = path.strip("/")
     wanted, core = f"/{stripped}/" if stripped else "/", bridge.core
     if core.config.path != wanted:
@@ -32,10 +41,12 @@ def attach(bridge: Bridge, app: Any, path: str) -> None:
 
 async def answer(bridge: Bridge, request: Any) -> Any:
     """Serve a request of aiohttp's that some route of the application has brought here."""
-    from siox.integrations.aiohttp import _Attached
+    from siox.integrations.aiohttp import _Attached, web
 
+    if not isinstance(request, web.Request):
+        raise UsageError(OTHERS.format(type(request).__module__.partition(".")[0]))
     bridge.say("aiohttp")
     bridge.core._attach(asyncio.get_running_loop())
-    if bridge.host is None:
-        bridge.host = _Attached(bridge.core)
-    return await bridge.host.serve(request)
+    if bridge.attached is None:
+        bridge.attached = _Attached(bridge.core)
+    return await bridge.attached.serve(request)

@@ -128,7 +128,7 @@ class AsyncServer(Served, socketio.AsyncServer):
             if eio_sid not in self.eio.sockets:
                 raise  # a session of the application's own
             self.logger.warning("the connection %s is closed: %s", eio_sid, error)
-            await self._bridge.end_session(self._bridge.by_sid[eio_sid], self.reason.TRANSPORT_ERROR)
+            await self.eio.sockets[eio_sid].close(wait=False, reason=self.reason.TRANSPORT_ERROR)
             return
         if kind == packet.CONNECT:
             await self._handle_connect(eio_sid, namespace, found.data)
@@ -165,8 +165,8 @@ class AsyncServer(Served, socketio.AsyncServer):
         self, *, port: int | None = None, host: str | None = None, path: str | None = None
     ) -> Listener:
         """Listen on a port, or on a Unix socket, without any other server: see `siox.Server.listen`."""
-        self._bridge.say("its own listener")
-        return await self._bridge.core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
+        core = self._bridge.own_core("its own listener")
+        return await core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
 
     def run(
         self,
@@ -178,8 +178,7 @@ class AsyncServer(Served, socketio.AsyncServer):
         on_listening: Callable[[Listener], object] | None = None,
     ) -> None:
         """Serve until Ctrl-C or SIGTERM, without any other server: see `siox.Server.run`."""
-        self._bridge.say("its own listener")
-        self._bridge.core.run(
+        self._bridge.own_core("its own listener").run(
             port=port, host=host, path=path, loop_factory=loop_factory, on_listening=on_listening
         )
 

@@ -21,6 +21,7 @@ from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
 from siox.compat.socketio._json import round_trip
 from siox.compat.socketio._rooms import Aliases
+from siox.exceptions import UsageError
 
 REASONS = {
     "client namespace disconnect": "client disconnect",
@@ -145,6 +146,7 @@ class Bridge:
         self.driver: str | None = None
         self.events: Any = None
         self.host: Any = None
+        self.attached: Any = None
         self.sessions: dict[int, Session] = {}
         self.by_sid: dict[str, Session] = {}
         self.clients: dict[str, dict[str, Client]] = {}
@@ -233,6 +235,20 @@ class Bridge:
             self.driver = driver
             path = "fast path" if self.fast else "Python-visible path"
             tell(f"siox drives this Socket.IO server, by {driver}, on the {path}")
+
+    def own_core(self, driver: str) -> Any:
+        """Return the siox server, which is driven that way from now on.
+
+        Raises:
+            UsageError: python-engineio's own server is below.
+        """
+        if self.core is None:
+            mode = self.sio.async_mode
+            raise UsageError(
+                f"async_mode={mode!r} works by python-engineio's own driver, siox has no part in it"
+            )
+        self.say(driver)
+        return self.core
 
     def answered(self, client: Client, callback: Any, failure: Any, values: Any) -> None:
         """A client has answered an emit with a callback, or will not any more."""

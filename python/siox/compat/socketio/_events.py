@@ -43,6 +43,13 @@ class AsyncEvents(EngineEvents):
         self.marked = bridge.marked  # type: ignore[assignment]
         self.allow_request = bridge.allow_request
 
+    def log(self, level: str, message: str) -> None:
+        """A line for the log, in python-socketio's words."""
+        message = message.replace(
+            "option `cors`, as in Server(cors=", "argument `cors_allowed_origins`, as in ("
+        )
+        super().log(level, message)
+
     def hand_to(self, dispatcher: Any) -> None:
         """Have this dispatcher deal with what handlers leave; which handlers there are the bridge knows."""
         super().hand_to(dispatcher)

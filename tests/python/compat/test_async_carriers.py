@@ -1,0 +1,149 @@
+"""What carries an asyncio server: ASGI applications, aiohttp, its own listener, python-engineio's drivers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import socketio as original
+from aiohttp import ClientSession, web
+from async_places import Place, heard, place, until
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+import siox.compat.socketio as socketio
+from siox.exceptions import UsageError
+
+
+async def _get(here: Place, path: str, **options: Any) -> tuple[int, str, str]:
+    async with ClientSession() as session, session.get(here.url + path, **options) as answer:
+        return answer.status, answer.headers.get("content-type", ""), await answer.text()
+
+
+async def test_an_application_of_files_and_another_one_around_the_server(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>index")
+    (tmp_path / "x.js").write_text("x()")
+    life: list[str] = []
+
+    async def begin() -> None:
+        life.append("startup")
+
+    sio = socketio.AsyncServer(async_mode="asgi")
+    inner = Starlette(routes=[Route("/inner", lambda _: PlainTextResponse("inner"))])
+    app = socketio.ASGIApp(
+        sio,
+        inner,
+        static_files={"/": str(tmp_path / "index.html"), "/files": str(tmp_path)},
+        socketio_path="ws/sio",
+        on_startup=begin,
+        on_shutdown=lambda: life.append("shutdown"),
+    )
+    async with place(sio, app) as here:
+        assert life == ["startup"]
+        assert await _get(here, "/") == (200, "text/html", "<p>index")
+        assert await _get(here, "/files/x.js") == (200, "application/javascript", "x()")
+        assert (await _get(here, "/inner"))[2] == "inner"
+        assert (await _get(here, "/other"))[0] == 404
+        client = await here.connect(socketio_path="ws/sio")
+        await sio.emit("here")
+        await heard(client, ("here",))
+        assert sio.get_environ(client.get_sid())["PATH_INFO"] == "/ws/sio/"
+    assert life == ["startup", "shutdown"]
+
+
+@pytest.mark.parametrize("given", ["socket.io", "/ws/socket.io", None])
+async def test_a_mounted_application_takes_the_whole_path_and_the_rest(given: str | None) -> None:
+    sio = socketio.AsyncServer(async_mode="asgi")
+    outer = Starlette(routes=[Mount("/ws", app=socketio.ASGIApp(sio, socketio_path=given))])
+    async with place(sio, outer) as here:
+        for transports in (["websocket"], ["polling"]):
+            client = await here.connect(socketio_path="ws/socket.io", transports=transports)
+            await sio.emit("here")
+            await heard(client, ("here",))
+            await client.disconnect()
+        if given is not None:
+            assert await _get(here, "/ws/x") == (404, "text/plain", "Not Found")
+
+
+async def test_in_aiohttp_below_a_path() -> None:
+    sio = socketio.AsyncServer(async_mode="aiohttp")
+    app = web.Application()
+    sio.attach(app, socketio_path="/live/")
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    try:
+        for transports in (["websocket"], ["polling"]):
+            client = original.AsyncClient(reconnection=False)
+            await client.connect(f"http://127.0.0.1:{port}", socketio_path="live", transports=transports)
+            environ = sio.get_environ(client.get_sid())
+            assert isinstance(environ["aiohttp.request"], web.Request)
+            assert environ["REMOTE_ADDR"] == "127.0.0.1"
+            await client.disconnect()
+        await until(lambda: not sio.eio.sockets)
+        with pytest.raises(UsageError, match="already"):
+            sio.attach(web.Application(), "elsewhere")
+    finally:
+        await runner.cleanup()
+
+
+async def test_its_own_listener() -> None:
+    sio = socketio.AsyncServer(ping_interval=(3, 1), cookie="io")
+    sio.on("who", lambda sid: sio.get_environ(sid)["REMOTE_ADDR"])
+    listener = await sio.listen(port=0)
+    client = original.AsyncClient(reconnection=False)
+    await client.connect(listener.url, transports=["websocket"])
+    assert client.eio.ping_interval == 4
+    assert await client.call("who") == "127.0.0.1"
+    async with ClientSession() as session:
+        answer = await session.get(f"{listener.url}/socket.io/?EIO=4&transport=polling")
+        assert answer.cookies["io"]["samesite"] == "Lax"
+        await answer.read()
+    gone = asyncio.Event()
+    client.on("disconnect", lambda *_: gone.set())
+    await sio.close()
+    async with asyncio.timeout(5):
+        await gone.wait()
+
+
+async def test_origins_as_python_engineio_checks_them() -> None:
+    seen: list[str] = []
+
+    def own(origin: str, environ: dict[str, Any]) -> bool:
+        seen.append(environ["QUERY_STRING"])
+        return origin == "http://good"
+
+    for allowed, good, bad in (
+        (None, 400, 400),
+        ("http://good", 200, 400),
+        (["http://good", "http://fine"], 200, 400),
+        ("*", 200, 200),
+        ([], 200, 200),
+        (own, 200, 400),
+    ):
+        async with place(cors_allowed_origins=allowed) as here:
+            for origin, status in (("http://good", good), ("http://bad", bad)):
+                path = "/socket.io/?EIO=4&transport=polling"
+                async with ClientSession() as session:
+                    answer = await session.get(here.url + path, headers={"Origin": origin})
+                    assert answer.status == status or (status == 400 and answer.status == 403), allowed
+                    named = answer.headers.get("Access-Control-Allow-Origin")
+                    if allowed is not own:
+                        assert named == (origin if status == 200 and allowed != [] else None), allowed
+    assert seen
+
+
+@pytest.mark.parametrize("mode", ["tornado", "sanic"])
+def test_what_python_engineio_drives_by_itself(mode: str) -> None:
+    pytest.importorskip(mode)
+    server = socketio.AsyncServer(async_mode=mode)
+    assert server.async_mode == mode
+    assert not server._bridge.fast
+    assert type(server.eio).__module__.startswith("engineio.")
+    with pytest.raises(UsageError, match="own driver"):
+        server.run()
