@@ -14,6 +14,7 @@ import socketio as reference
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import siox.compat.socketio as socketio
+from raw import Connection
 from serving_wsgi import Served
 
 PATIENCE = 10
@@ -113,19 +114,25 @@ async def joined(url: str, transport: str = "websocket", **how: Any) -> AsyncIte
         await client.close()
 
 
+@contextlib.asynccontextmanager
+async def raw(url: str) -> AsyncIterator[Connection]:
+    """Open a websocket by hand."""
+    place = Served(int(url.rpartition(":")[2]), set())
+    try:
+        yield await place.websocket()
+    finally:
+        place.close_clients()
+
+
 async def answer(url: str, connect: bytes) -> str:
     """Ask to join over a websocket; return what the server says to it.
 
     python-socketio's asyncio client leaves its connection open where it is refused.
     """
-    place = Served(int(url.rpartition(":")[2]), set())
-    try:
-        client = await place.websocket()
+    async with raw(url) as client:
         await client.text()
         client.frame(connect)
         return await client.text()
-    finally:
-        place.close_clients()
 
 
 async def eventually(true: Callable[[], Any]) -> None:

@@ -30,6 +30,8 @@ MAX_WAITING = 100
 """Messages of a session on the visible path that wait for those before them, before it is read no more."""
 
 
+BREATH = 0.02
+"""Seconds to wait on the visible path where much waits for a client."""
 GOODBYE_TIME = 1.0
 """Seconds that clients, and threads, have to end when the server is shut down."""
 
@@ -152,10 +154,36 @@ class SyncBridge(Bridge):
     def claim(self, client: Client) -> bool:
         """Whether the caller is the one who ends a client, and so calls its disconnect handler."""
         with self.lock:
-            if client.state > State.CONNECTED:
-                return False
+            claimed, client.ended = client.ended, True
             client.state = State.LEAVING
-            return True
+            return not claimed
+
+    # -- the switch
+
+    def go_visible(self, why: str) -> None:
+        """Have python-socketio's own code speak Socket.IO from now on; it does when this returns."""
+        if not self.fast:
+            return
+        loop = self.core._dispatcher.attached_to if self.made else None
+        if loop is None or _background.background.here or not loop.is_running():
+            self._go_visible(why)
+        else:  # the engine hands over on its own thread
+            _background.background.call(partial(self._go_visible, why))
+
+    def _go_visible(self, why: str) -> None:
+        with self.lock:
+            super().go_visible(why)
+
+    def hand_over(self) -> None:
+        """See `Bridge`."""
+        for there in self.clients.values():
+            for client in there.values():
+                if client.left is not None:
+                    client.state = State.LEAVING
+        super().hand_over()
+
+    def wait_for_join(self, client: Client) -> None:
+        """See `Bridge`: what is a client's waits in its lane, in which its connect handler runs."""
 
     # -- sessions, on either path
 
@@ -243,12 +271,12 @@ class SyncBridge(Bridge):
     def connect(self, key: int, namespace: str, sid: str, auth: Any) -> Any:
         """A CONNECT came."""
         client = self.add_client(key, namespace, sid)
-        client.ended = auth
+        client.auth = auth
         return client
 
     def admit(self, client: Client) -> None:
         """Have the connect handler called, and answer."""
-        auth, client.ended = client.ended, None
+        auth, client.auth = client.auth, None
         if self.core._dispatcher.draining:
             self.drop_client(client)
         elif self.accepts(client.namespace):
@@ -261,6 +289,13 @@ class SyncBridge(Bridge):
         if always:
             self._let_in(client)
         refusal = self._ask(client, auth)
+        with self.lock:
+            if not self.fast and client.left is None:
+                self._forget_handed(client)
+            visible = not self.fast
+        if visible:
+            self._join_visibly(client, refusal)
+            return
         if refusal is None:
             if not always:
                 self._let_in(client)
@@ -277,6 +312,22 @@ class SyncBridge(Bridge):
         with self.lock:
             if client.state is State.JOINING and client.left is None:
                 self.accept(client)
+                if not self.fast:
+                    self.sio.manager.connect(client.id, client.namespace)
+
+    def _join_visibly(self, client: Client, refusal: dict[str, Any] | None) -> None:
+        """The connect handler was under way when python-socketio's code took over."""
+        if refusal is None:
+            self._let_in(client)
+            return
+        client.silent = True
+        if client.left is not None:
+            return
+        if self.sio.always_connect:
+            self.sio.disconnect(client.id, client.namespace)
+        else:
+            self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
+            self.sio.manager.disconnect(client.id, client.namespace, ignore_queue=True)
 
     def _refuse(self, client: Client, refusal: dict[str, Any]) -> None:
         try:
@@ -352,9 +403,22 @@ class SyncBridge(Bridge):
 
     # -- waiting
 
+    def wait_for_session(self, session: Session) -> None:
+        """Wait in this thread until little waits for the client of a connection."""
+        for client in session.clients:
+            self.wait_until(partial(self.engine.when_drained, client._key))
+            return
+        if self.may_wait:
+            self.sio.sleep(BREATH)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether this thread may wait for a client."""
+        return not (_background.background.here or getattr(self._here, "never_waits", False))
+
     def wait_until(self, tell: Callable[[Callable[[], None]], object]) -> None:
         """Wait in this thread until something calls back; where nothing may wait, go on."""
-        if _background.background.here or getattr(self._here, "never_waits", False):
+        if not self.may_wait:
             return
         done: Future[None] = Future()
         tell(partial(_settle, done))
@@ -383,8 +447,6 @@ class SyncBridge(Bridge):
         """Call the handler of an event; what it returns is the answer."""
         sio, engine = self.sio, self.engine
         try:
-            if client.state is not State.CONNECTED:
-                return
             result = sio._trigger_event(name, client.namespace, client.id, *values)
             if ack_id is not None and result is not sio.not_handled:
                 engine.acknowledge(client._key, ack_id, _values_of(result))

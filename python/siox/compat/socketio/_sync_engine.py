@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ class SyncEngineSocket(EngineSocket):
         """Send a packet; waits while much waits for this client."""
         bridge: Any = self._bridge
         if self.server._push(self, packet):
-            bridge.wait_until(functools.partial(bridge.when_session_drained, self._session))
+            bridge.wait_for_session(self._session)
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """End the connection; its disconnect handlers have run when this returns."""

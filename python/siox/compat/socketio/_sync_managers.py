@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import socketio
 
 from siox.compat.socketio._managers import FastManager
+
+_NOTHING = contextlib.nullcontext()
 
 
 class Manager(FastManager, socketio.Manager):
@@ -30,19 +33,33 @@ class Manager(FastManager, socketio.Manager):
                 event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
             )
             return
+        volatile, except_room = bool(kwargs.get("volatile")), kwargs.get("except_room")
         until = self._emit_now(
-            fast,
-            event,
-            data,
-            namespace,
-            to or room,
-            skip_sid,
-            callback,
-            bool(kwargs.get("volatile")),
-            kwargs.get("except_room"),
+            fast, event, data, namespace, to or room, skip_sid, callback, volatile, except_room
         )
         if until is not None:
             fast.wait_until(until)
+
+    # Another thread may leave the fast path at any time, with the rooms as they are then.
+
+    def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
+        """See python-socketio's."""
+        with self._lock:
+            super().basic_enter_room(sid, namespace, room, eio_sid=eio_sid)
+
+    def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
+        """See python-socketio's."""
+        with self._lock:
+            super().basic_leave_room(sid, namespace, room)
+
+    def basic_close_room(self, room: Any, namespace: str) -> None:
+        """See python-socketio's."""
+        with self._lock:
+            super().basic_close_room(room, namespace)
+
+    @property
+    def _lock(self) -> Any:
+        return getattr(self._bridge, "lock", _NOTHING)
 
 
 class PubSubManager(socketio.PubSubManager, Manager):
