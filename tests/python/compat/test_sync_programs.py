@@ -36,6 +36,7 @@ def visit(sleep):
         sleep(0.01)
 """
 GEVENT = f"""
+import logging; logging.getLogger('siox').addHandler(logging.NullHandler())  # its start-up line
 import gevent
 import siox.compat.socketio as socketio
 import socketio as reference
