@@ -17,7 +17,11 @@ def command(given: list[str], arguments: list[str]) -> list[str]:
         given: that of this process, with the options of Python before `-m`.
         arguments: those of the program.
     """
-    options = given[1 : len(given) - len(arguments) - 2]
+    *options, last = given[1 : len(given) - len(arguments)]
+    # `-m siox.compat`, or written as one word; other letters may stand before the m.
+    last = options.pop() if last == "siox.compat" else last.removesuffix("siox.compat")
+    if (letters := last.removesuffix("m")) != "-":
+        options.append(letters)
     return [sys.executable, *options, "-m", "_siox_compat", *arguments]
 
 

@@ -77,5 +77,11 @@ def test_long_lines_are_broken_below_their_text() -> None:
 
 
 def test_options_of_python_stay_before_the_program() -> None:
-    line = compat_main.command(["python", "-X", "dev", "-m", "siox.compat", "app.py", "-x"], ["app.py", "-x"])
-    assert line[1:] == ["-X", "dev", "-m", "_siox_compat", "app.py", "-x"]
+    for given, kept in (
+        (["-X", "dev", "-m", "siox.compat"], ["-X", "dev"]),
+        (["-Im", "siox.compat"], ["-I"]),
+        (["-OOmsiox.compat"], ["-OO"]),
+        (["-msiox.compat"], []),
+    ):
+        line = compat_main.command(["python", *given, "app.py", "-x"], ["app.py", "-x"])
+        assert line == [sys.executable, *kept, "-m", "_siox_compat", "app.py", "-x"]
