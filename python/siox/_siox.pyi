@@ -29,6 +29,8 @@ class EngineOptions(TypedDict, total=False):
     parser: str
     """"default" or "msgpack"."""
     max_attachments: int
+    any_auth: bool
+    """Let a CONNECT have any value for its data, not only an object."""
     cors: dict[str, Any] | None
     """None: same origin. Else origins, methods, allowed_headers, exposed_headers, credentials, max_age.
 
@@ -158,7 +160,11 @@ class SessionEvents(Events, Protocol):
     def session(self, session: int, sid: str, /) -> None:
         """An Engine.IO session has begun; nothing has come over it yet."""
     def closed(self, session: int, reason: str, /) -> None:
-        """A session is over, and the end of each of its sockets was told before."""
+        """A session is over, and the end of each of its sockets was told before.
+
+        The reason is "client disconnect" where the client closed it by a packet; its sockets learn that as
+        `details`.
+        """
 
 @type_check_only
 class RawEvents(Events, Protocol):

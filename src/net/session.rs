@@ -28,6 +28,9 @@ use std::time::Instant;
 /// What a person can do about a message that is too large.
 pub(super) const TOO_BIG_HINT: &str = ": raise the option max_http_buffer_size if such messages are expected";
 
+/// Who is told of sessions learns this of one that its client closed by a packet: python-engineio's word.
+const GOODBYE: &str = "client disconnect";
+
 /// What is kept of the request that opened a session; read when somebody asks for it.
 #[derive(Debug)]
 pub struct HandshakeInfo {
@@ -269,7 +272,11 @@ impl Reactor {
         self.stats.unsent += u64::from(entry.outbox.count());
         self.sids.remove(&entry.sid);
         self.shards.closed(&entry.sid);
-        let details = reason.details().map(String::into_boxed_str);
+        let mut details = reason.details().map(String::into_boxed_str);
+        let mut word = reason.as_str();
+        if self.options.tell_sessions && entry.engine.said_goodbye() {
+            (details, word) = (Some(GOODBYE.into()), GOODBYE);
+        }
         if is_breach(reason) {
             self.stats.protocol_errors += 1;
             let what = details.as_deref().unwrap_or_default();
@@ -280,7 +287,7 @@ impl Reactor {
             self.socket_closed(socket, reason.as_str(), details.clone());
         }
         if self.options.raw_messages || self.options.tell_sessions {
-            self.batch.events.push(Event::SessionClosed { session: key, reason: reason.as_str() });
+            self.batch.events.push(Event::SessionClosed { session: key, reason: word });
         }
         if let Carrier::Polling(Some(get)) = entry.carrier {
             self.respond_noop(get, now);

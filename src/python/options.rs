@@ -141,6 +141,7 @@ fn connection(dict: &Bound<'_, PyDict>, options: &Options) -> PyResult<Connectio
         options.max_http_buffer_size.saturating_mul(limits::MAX_ATTACHMENTS_SIZE_FACTOR);
     let mut connection = ConnectionLimits { max_attachments_size, ..ConnectionLimits::default() };
     set(dict, "max_attachments", &mut connection.max_attachments)?;
+    set(dict, "any_auth", &mut connection.any_auth)?;
     Ok(connection)
 }
 

@@ -96,6 +96,7 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
     max_attachments_size: 100,
     attachments_timeout: Duration::from_secs(60),
     max_namespaces: 4,
+    any_auth: false,
 };
 
 proptest! {

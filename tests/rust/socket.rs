@@ -17,6 +17,7 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
     max_attachments_size: 1000,
     attachments_timeout: ATTACHMENTS_TIMEOUT,
     max_namespaces: 100,
+    any_auth: false,
 };
 
 /// The application of the vectors, and a client.

@@ -129,10 +129,7 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
 
     /// Nobody waits for this id any more (its packet could not be sent). False when it was done.
     pub fn cancel(&mut self, id: u64) -> bool {
-        let Some(entry) = self.entries.remove(&id) else { return false };
-        if let Some(deadline) = entry.deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
+        let Some(entry) = self.take_entry(id) else { return false };
         match entry.debtors {
             Debtors::One(socket) => self.forget_id(socket, id),
             Debtors::Many(sockets) => sockets.into_iter().for_each(|socket| self.forget_id(socket, id)),
@@ -143,18 +140,26 @@ impl<K: Copy + Eq + Hash> AckTable<K> {
     /// The ids that were asked of this socket alone, ascending, each with its deadline. Nobody waits for them here
     /// any more.
     pub fn take_own(&mut self, socket: K) -> Vec<(u64, Option<Instant>)> {
-        let ids = self.by_socket.get(&socket).cloned().unwrap_or_default();
-        let own = |id: u64| {
-            let deadline = self.entries.get(&id).filter(|_| self.debtor(id).is_some())?.deadline;
-            self.cancel(id);
-            Some((id, deadline))
-        };
-        ids.into_iter().filter_map(own).collect()
+        let ids = self.by_socket.remove(&socket).unwrap_or_default();
+        let (own, shared): (SmallVec<[u64; 2]>, SmallVec<_>) =
+            ids.into_iter().partition(|&id| self.debtor(id).is_some());
+        if !shared.is_empty() {
+            self.by_socket.insert(socket, shared);
+        }
+        own.into_iter().filter_map(|id| Some((id, self.take_entry(id)?.deadline))).collect()
     }
 
     /// The last id that was given out; 0 where none was.
     pub fn last_id(&self) -> u64 {
         self.last_id
+    }
+
+    fn take_entry(&mut self, id: u64) -> Option<Entry<K>> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(entry)
     }
 
     /// An id that this table does not watch; no other will be the same.
@@ -320,6 +325,21 @@ mod tests {
         assert_eq!(table.handle_ack('b', early), Outcome::Unknown);
         assert_eq!(table.handle_ack('a', never), Outcome::Single);
         assert!(table.by_socket.is_empty());
+    }
+
+    #[test]
+    fn what_a_socket_owes_alone_is_taken_and_the_rest_goes_on() {
+        let mut table = AckTable::new();
+        let late = Instant::now();
+        let (first, other) = (table.insert('a', None).unwrap(), table.insert('b', None).unwrap());
+        let many = table.insert_many(['a', 'b'], late);
+        let last = table.insert('a', Some(late)).unwrap();
+        assert_eq!(table.take_own('a'), [(first, None), (last, Some(late))]);
+        assert_eq!((table.take_own('a'), table.last_id(), table.owed('a')), (vec![], last, 1));
+        assert_eq!(table.handle_ack('a', last), Outcome::Unknown);
+        assert_eq!(table.handle_ack('a', many), Outcome::Partial { remaining: 1 });
+        assert_eq!((table.handle_ack('b', other), table.handle_timeout(late)), (Outcome::Single, vec![many]));
+        assert!(table.is_empty() && table.by_socket.is_empty() && table.poll_timeout().is_none());
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl<T: Copy + Eq> Connection<T> {
         if self.pending.is_some() {
             return Err(ProtocolError::TextAmidAttachments);
         }
-        let head = packet::decode(text, limits.max_attachments)?;
+        let head = packet::decode_with(text, limits.max_attachments, limits.any_auth)?;
         if head.attachments > 0 {
             return self.expect_attachments(&head, limits, now);
         }
@@ -131,10 +131,11 @@ impl<T: Copy + Eq> Connection<T> {
         match (self.parser, data) {
             (Parser::Json, data) => self.handle_attachment(data, limits),
             (Parser::Msgpack, Cow::Borrowed(data)) => {
-                self.handle_packet(msgpack::decode(data)?.map(Data::from), limits)
+                self.handle_packet(msgpack::decode_with(data, limits.any_auth)?.map(Data::from), limits)
             }
             (Parser::Msgpack, Cow::Owned(data)) => {
-                self.handle_packet(msgpack::decode(&data)?.map(Data::from), limits).map(Incoming::into_owned)
+                let head = msgpack::decode_with(&data, limits.any_auth)?;
+                self.handle_packet(head.map(Data::from), limits).map(Incoming::into_owned)
             }
         }
     }
@@ -401,6 +402,7 @@ mod tests {
         max_attachments_size: 10,
         attachments_timeout: Duration::from_secs(60),
         max_namespaces: 3,
+        any_auth: false,
     };
 
     fn joined(side: Side) -> (Connection<u64>, Instant) {
@@ -661,5 +663,53 @@ mod tests {
     fn each_side_calls_a_protocol_error_by_its_own_name() {
         assert_eq!(ProtocolError::AlreadyJoined.reason(Side::Server), "forced close");
         assert_eq!(ProtocolError::AlreadyJoined.reason(Side::Client), "parse error");
+    }
+
+    #[test]
+    fn a_connect_may_have_any_data_where_that_is_allowed() {
+        for (text, data) in
+            [("0\"token\"", "\"token\""), ("0/a,[1]", "[1]"), ("0/a,{}", "{}"), ("0/a,true", "true")]
+        {
+            let (mut strict, now) = fresh();
+            let refused = strict.handle_text(text, &LIMITS, now).is_err();
+            assert_eq!(refused, data != "{}", "{text}");
+            let (mut lenient, now) = fresh();
+            let limits = ConnectionLimits { any_auth: true, ..LIMITS };
+            let Ok(Incoming::Connect { auth, .. }) = lenient.handle_text(text, &limits, now) else {
+                panic!("{text}")
+            };
+            assert_eq!(auth, Some(data.into()));
+            assert!(lenient.handle_text("0/b,[1", &limits, now).is_err());
+            assert!(lenient.handle_text("1/b,[1]", &limits, now).is_err());
+        }
+        let (lenient, _) = fresh();
+        let mut lenient = lenient.with_parser(Parser::Msgpack);
+        let limits = ConnectionLimits { any_auth: true, ..LIMITS };
+        let packet = b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\xa5token";
+        let connected = lenient.handle_binary(packet[..].into(), &limits);
+        assert!(matches!(connected, Ok(Incoming::Connect { auth: Some(_), .. })), "{connected:?}");
+    }
+
+    fn fresh() -> (Connection<u64>, Instant) {
+        let now = Instant::now();
+        (Connection::new(Side::Server, now, None), now)
+    }
+
+    #[test]
+    fn what_came_in_part_is_handed_over_as_it_came() {
+        let (mut connection, now) = joined(Side::Server);
+        assert_eq!(connection.hand_over(), None);
+        connection.handle_text("53-7[0]", &LIMITS, now).unwrap();
+        connection.handle_binary(b"one"[..].into(), &LIMITS).unwrap();
+        let half = HalfPacket { text: "53-7[0]".into(), attachments: vec![Bytes::from_static(b"one")] };
+        assert_eq!(connection.hand_over(), Some(half));
+        assert!(!connection.drops_binary(&LIMITS));
+        assert_eq!(connection.poll_timeout(), None);
+
+        connection.handle_text("52-[0]", &LIMITS, now).unwrap();
+        connection.left(1);
+        assert_eq!(connection.hand_over(), None);
+        let drops = [0; 3].map(|_| connection.drops_binary(&LIMITS));
+        assert_eq!(drops, [true, true, false]);
     }
 }

@@ -20,6 +20,9 @@ pub struct ConnectionLimits {
     pub attachments_timeout: Duration,
     /// Namespaces joined at a time.
     pub max_namespaces: usize,
+    /// Whether the data of a client's CONNECT may be any value, as python-socketio's servers have it, not only an
+    /// object.
+    pub any_auth: bool,
 }
 
 impl Default for ConnectionLimits {
@@ -29,6 +32,7 @@ impl Default for ConnectionLimits {
             max_attachments_size: limits::MAX_ATTACHMENTS_SIZE_FACTOR * limits::MAX_HTTP_BUFFER_SIZE,
             attachments_timeout: limits::ATTACHMENTS_TIMEOUT,
             max_namespaces: limits::MAX_NAMESPACES,
+            any_auth: false,
         }
     }
 }

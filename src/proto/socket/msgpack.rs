@@ -9,6 +9,11 @@ use crate::proto::msgpack::{Cursor, MsgpackErrorKind, Token, write_map, write_st
 
 /// Reads the head of a packet and finds its data, which is stepped over but not looked into.
 pub fn decode(message: &[u8]) -> Result<Head<'_, &[u8]>, PacketError> {
+    decode_with(message, false)
+}
+
+/// The same; with `any_auth` a CONNECT may have any data.
+pub(super) fn decode_with(message: &[u8], any_auth: bool) -> Result<Head<'_, &[u8]>, PacketError> {
     let mut cursor = Cursor::new(message);
     let Token::Map(members) = cursor.token()? else { return Err(PacketError::NoMap) };
     let (mut kind, mut namespace, mut id, mut data) = (None, None, None, &[][..]);
@@ -31,7 +36,9 @@ pub fn decode(message: &[u8]) -> Result<Head<'_, &[u8]>, PacketError> {
     if kind == PacketKind::Ack && id.is_none() {
         return Err(PacketError::AckWithoutId);
     }
-    check_start(kind, data)?;
+    if !(any_auth && kind == PacketKind::Connect) {
+        check_start(kind, data)?;
+    }
     Ok(Head { kind, attachments: 0, namespace, id, data })
 }
 

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 /// The data of the refusal of a namespace that does not exist.
 pub const INVALID_NAMESPACE: &str = r#"{"message":"Invalid namespace"}"#;
 
-/// CONNECT and its reply carry an object or nothing.
+/// CONNECT and its reply carry an object or nothing, or any value where that is allowed.
 pub(super) fn check_connect(data: &Data<'_>) -> Result<(), ProtocolError> {
     if data.is_empty() { Ok(()) } else { check(data) }
 }

@@ -140,6 +140,15 @@ pub enum PacketError {
 
 /// Reads the head of a packet, given without the Engine.IO type digit.
 pub fn decode(text: &str, max_attachments: usize) -> Result<Head<'_>, PacketError> {
+    decode_with(text, max_attachments, false)
+}
+
+/// The same; with `any_auth` a CONNECT may have any data.
+pub(super) fn decode_with(
+    text: &str,
+    max_attachments: usize,
+    any_auth: bool,
+) -> Result<Head<'_>, PacketError> {
     let first = *text.as_bytes().first().ok_or(PacketError::Empty)?;
     let (kind, binary) = PacketKind::from_digit(first).ok_or(PacketError::UnknownType(first))?;
     let rest = text.get(1..).unwrap_or_default();
@@ -149,7 +158,9 @@ pub fn decode(text: &str, max_attachments: usize) -> Result<Head<'_>, PacketErro
     if kind == PacketKind::Ack && id.is_none() {
         return Err(PacketError::AckWithoutId);
     }
-    check_start(kind, data)?;
+    if !(any_auth && kind == PacketKind::Connect) {
+        check_start(kind, data)?;
+    }
     Ok(Head { kind, attachments, namespace, id, data })
 }
 

@@ -24,6 +24,7 @@ fuzz_target!(|input: (bool, bool, Vec<Step<'_>>)| {
         max_attachments_size: 64,
         attachments_timeout: Duration::from_secs(60),
         max_namespaces: 4,
+        any_auth: false,
     };
     let mut now = Instant::now();
     let side = if client { Side::Client } else { Side::Server };

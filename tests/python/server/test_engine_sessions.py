@@ -248,3 +248,18 @@ async def test_an_answer_to_a_poll_is_compressed(threshold: int | None) -> None:
             assert zlib.decompress(answer.body) == b"4" + b"x" * 1500
         else:
             assert answer.text == "4" + "x" * 1500
+
+
+async def test_who_says_goodbye_is_known_by_it() -> None:
+    io = NotingServer(any_auth=True)
+    async with testing.wire(io) as wire:
+        websocket = await wire.websocket(WEBSOCKET)
+        websocket.send('40/a,"token"')
+        websocket.send("1")
+        await wire.settle()
+        [session] = [call[1] for call in io.told if call[0] == "session"]
+        assert io.told[1:] == [
+            ("connect", session, "/a", "token"),
+            ("disconnect", session, "transport close"),
+            ("closed", session, "client disconnect"),
+        ]

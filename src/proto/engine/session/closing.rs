@@ -65,6 +65,9 @@ impl Session {
 
     /// The peer said goodbye: it needs none in return, only the end of its waiting poll.
     pub(super) fn finish_by_peer<'p>(&mut self) -> Incoming<'p> {
+        if !self.is_closed() {
+            self.flags.set(Flags::GOODBYE);
+        }
         self.end(CloseReason::TransportClose);
         match (self.transport, self.is_server() && self.flags.has(Flags::GET)) {
             (TransportKind::WebSocket, _) => self.flags.set(Flags::CLOSE_WEBSOCKET),

@@ -26,6 +26,8 @@ impl Flags {
     // Requests under way.
     pub(super) const GET: Self = Self(1 << 14);
     pub(super) const POST: Self = Self(1 << 15);
+    /// The peer closed the session by a packet.
+    pub(super) const GOODBYE: Self = Self(1 << 16);
 
     pub(super) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

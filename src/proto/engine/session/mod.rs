@@ -138,6 +138,11 @@ impl Session {
         }
     }
 
+    /// Whether it is over since the peer said so by a packet; the reason is that of a transport that closes.
+    pub fn said_goodbye(&self) -> bool {
+        self.flags.has(Flags::GOODBYE)
+    }
+
     /// Whether a WebSocket is being tried: volatile packets are dropped meanwhile.
     pub fn is_upgrading(&self) -> bool {
         self.upgrade.is_trying()
