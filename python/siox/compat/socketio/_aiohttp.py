@@ -41,7 +41,9 @@ def attach(bridge: Bridge, app: Any, path: str) -> None:
 
 async def answer(bridge: Bridge, request: Any) -> Any:
     """Serve a request of aiohttp's that some route of the application has brought here."""
-    from siox.integrations.aiohttp import _Attached, web
+    from aiohttp import web
+
+    from siox.integrations.aiohttp import _Attached
 
     if not isinstance(request, web.Request):
         raise UsageError(OTHERS.format(type(request).__module__.partition(".")[0]))

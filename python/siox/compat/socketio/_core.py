@@ -31,6 +31,7 @@ class Core:
         options["early_rooms"] = True
         if bridge.default is not None:
             options["default"] = bridge.default
+            options["plain_values"] = True
         options["slow_handler"] = SLOW_HANDLER
         return options  # type: ignore[no-any-return]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import socketio
@@ -298,7 +299,9 @@ class AsyncManager(FastManager, socketio.AsyncManager):
         **kwargs: Any,
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
-        fast = self._fast
+        fast, added = self._fast, _added.get()
+        if added:
+            kwargs = {**kwargs, **added}
         if fast is None:
             await super().emit(
                 event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
@@ -320,8 +323,41 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             await Until(until)
 
 
+_added: ContextVar[dict[str, Any] | None] = ContextVar("siox_added", default=None)
+"""What siox has added to the emit under way: python-socketio's own code does not pass it on."""
+ADDED = ("volatile", "except_room")
+
+
 class AsyncPubSubManager(OriginalPubSub, AsyncManager):
-    """See python-socketio's."""
+    """See python-socketio's; other servers with siox hear of `volatile` and `except_room`, too."""
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str | None = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """See python-socketio's; `volatile` and `except_room` are siox's."""
+        token = _added.set({name: kwargs[name] for name in ADDED if kwargs.get(name)} or None)
+        try:
+            await super().emit(
+                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
+            )
+        finally:
+            _added.reset(token)
+
+    async def _handle_emit(self, message: dict[str, Any]) -> None:
+        message.update(_added.get() or {})  # it is published as well
+        token = _added.set({name: message[name] for name in ADDED if message.get(name)} or None)
+        try:
+            await super()._handle_emit(message)
+        finally:
+            _added.reset(token)
 
 
 class AsyncRedisManager(socketio.AsyncRedisManager, AsyncPubSubManager):
