@@ -19,15 +19,14 @@ import uvloop
 import siox
 
 OWN = ("uvloop",)
-COMMON = ("siox", "python-socketio", "python-engineio")
+COMMON = ("siox", "python-socketio", "python-engineio", "orjson")
 
 
 async def listen(port: int) -> None:
     """Serve on the own listener until SIGTERM ends the process: goodbyes are not what is measured."""
     from app import make_server
 
-    # No `json=`: a JSON library of the application's own means a call of Python's per packet.
-    sio = make_server("asgi", json=None)
+    sio = make_server("asgi")
     await sio.listen(port=port)
     print("ready", flush=True)
     await asyncio.Event().wait()
@@ -56,7 +55,7 @@ def main() -> None:
 
     # By a name uvicorn gives its sockets from now on, whichever it is; a class of its own is left in peace.
     ws = uvicorn_server.MESSAGES if options.server == "adopted" else WebSocketsSansIOProtocol
-    uvicorn_server.serve(socketio.ASGIApp(make_server("asgi", json=None)), options.port, ws)
+    uvicorn_server.serve(socketio.ASGIApp(make_server("asgi")), options.port, ws)
 
 
 if __name__ == "__main__":

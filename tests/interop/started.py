@@ -1,4 +1,4 @@
-"""Applications of others, started as their users start them, on whichever library is asked for."""
+"""Applications of others, started as their users start them: `python -m siox.compat` before the program."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from typing import Any
 
 import aiohttp
 from commands import free_port
-
-LIBRARIES: dict[str, tuple[str, ...]] = {"python-socketio": (), "siox": ("-m", "siox.compat")}
-"""What stands before the program on the command line."""
 
 
 class Application:
@@ -78,27 +75,23 @@ class Application:
 
 
 @asynccontextmanager
-async def started(
-    library: str, *program: str, cwd: Path, patience: float = 20.0, **environ: str
-) -> AsyncIterator[Application]:
-    """Start `python program`, in which {port} stands for one that is free, and wait until it serves.
+async def started(*program: str, cwd: Path, patience: float = 20.0) -> AsyncIterator[Application]:
+    """Start `python -m siox.compat program`, and wait until it serves.
 
     Args:
-        library: what `import socketio` gives there, one of LIBRARIES.
-        program: a script or `-m` and a module, and its arguments.
+        program: a script or `-m` and a module, and its arguments; {port} stands for one that is free.
         cwd: where.
         patience: seconds that it may take until it serves.
-        environ: more variables of its environment.
     """
     port = free_port()
     # NiceGUI behaves otherwise where it finds itself in a test of its own.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *LIBRARIES[library],
+        *("-m", "siox.compat"),
         *(part.format(port=port) for part in program),
         cwd=cwd,
-        env={**inherited, **environ},
+        env=inherited,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -24,16 +24,11 @@ class Json:
         return orjson.dumps(value).decode()
 
 
-def make_server(async_mode: str, json: Any = Json) -> socketio.AsyncServer:
-    """Return the server with its handlers.
-
-    Args:
-        async_mode: "asgi" or "aiohttp".
-        json: python-socketio's own setting; orjson makes it faster.
-    """
+def make_server(async_mode: str) -> socketio.AsyncServer:
+    """Return the server with its handlers; `async_mode` is "asgi" or "aiohttp"."""
     sio = socketio.AsyncServer(
         async_mode=async_mode,
-        json=json,
+        json=Json,
         ping_interval=25,
         http_compression=False,
         max_http_buffer_size=10_000_000,

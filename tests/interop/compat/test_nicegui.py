@@ -8,15 +8,13 @@ import pytest
 from peers import CHROMIUM, HERE, node
 from started import Application, started
 
-LIBRARY = "siox"
-
 
 @pytest.mark.browser
 @pytest.mark.timeout(90)
 async def test_a_click_in_one_tab_is_seen_in_two() -> None:
-    async with started(LIBRARY, "nicegui_app.py", "{port}", cwd=HERE / "apps") as application:
+    async with started("nicegui_app.py", "{port}", cwd=HERE / "apps") as application:
         about = await application.get("/about")
-        assert about["server"].startswith("siox.compat") == (LIBRARY == "siox")
+        assert about["server"] == "siox.compat.socketio._async_server"
         report = await node("nicegui.mjs", f"{application.url}/", str(CHROMIUM), patience=70)
         assert report["complaints"] == []
         assert report["sockets"] == 2
@@ -25,6 +23,7 @@ async def test_a_click_in_one_tab_is_seen_in_two() -> None:
         assert report["answers"] == [[], ["42"]]
         assert report["done"] is True
         await gone(application, 2)
+        assert any("siox drives" in line and "on the fast path" in line for line in application.log)
 
 
 async def gone(application: Application, count: int) -> None:
