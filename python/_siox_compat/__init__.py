@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -51,8 +51,12 @@ class Watch:
             # Python-socketio itself is imported meanwhile, by its own finder.
             self._found = True
             return _find_socketio()
+        if name == "siox.compat.socketio" and not self._found:
+            # A program that names it: libraries beside it shall have the same.
+            self._found = True
+            return _find_and_then(name, path, lambda module: _install())
         if name == "uvicorn.config":
-            return _find_config(path)
+            return _find_and_then(name, path, choose_protocol)
         return None
 
 
@@ -76,10 +80,7 @@ def _find_socketio() -> ModuleSpec | None:
     if not _is_there("socketio"):
         _say("python-socketio is not installed, so there is nothing to replace: pip install 'siox[socketio]'")
         return None
-    try:
-        importlib.import_module("siox.compat._install").install()
-    except Exception as error:
-        _say(f"the program runs on python-socketio alone: {error}")
+    _install()
     module = sys.modules.get("socketio")
     if module is None:
         return None
@@ -90,16 +91,26 @@ def _find_socketio() -> ModuleSpec | None:
     return spec
 
 
-def _find_config(path: Sequence[str] | None) -> ModuleSpec | None:
-    spec = PathFinder.find_spec("uvicorn.config", path)
+def _install() -> None:
+    try:
+        importlib.import_module("siox.compat._install").install()
+    except Exception as error:
+        _say(f"the program runs on python-socketio alone: {error}")
+
+
+def _find_and_then(
+    name: str, path: Sequence[str] | None, function: Callable[[ModuleType], object]
+) -> ModuleSpec | None:
+    """Find a module, and have a function called when it is loaded."""
+    spec = PathFinder.find_spec(name, path)
     if spec is not None and spec.loader is not None:
         execute = spec.loader.exec_module
 
-        def then_choose(module: ModuleType) -> None:
+        def then_call(module: ModuleType) -> None:
             execute(module)
-            choose_protocol(module)
+            function(module)
 
-        spec.loader.exec_module = then_choose  # type: ignore[method-assign]
+        spec.loader.exec_module = then_call  # type: ignore[method-assign]
     return spec
 
 

@@ -105,6 +105,17 @@ def test_a_program_runs_under_it_as_under_python(tmp_path: Path) -> None:
         assert plain == ours
 
 
+def test_a_program_that_names_siox_has_the_libraries_beside_it_on_siox_too(tmp_path: Path) -> None:
+    (tmp_path / "library.py").write_text("import socketio\n")
+    text = """
+import siox.compat.socketio as socketio
+import library
+assert library.socketio.AsyncServer is socketio.AsyncServer
+"""
+    ran = python("-m", "siox.compat", "-c", text, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     for line, said in (
         ([], "usage: python -m siox.compat script.py"),
