@@ -170,3 +170,13 @@ async def test_a_process_that_ends_before_it_serves_is_shown_with_its_last_words
     with pytest.raises(ArmError, match=r"app:app on siox ended\n  last words"):
         async with Arm(SIOX, "app:app", tmp_path):
             raise AssertionError
+
+
+@pytest.mark.timeout(60)
+def test_a_blocking_server_is_run_by_werkzeug(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import socketio\napp = socketio.Server(async_mode='threading')\n")
+    ran = bench(tmp_path, "--compare", "app:app", "-n", "2", "--rounds", "1", "--broadcasts", "1", "--json")
+    assert ran.stderr == ""
+    told = json.loads(ran.stdout)
+    assert [each["server"].split()[0] for each in told.values()] == ["werkzeug", "werkzeug"]
+    assert told[SIOX]["driver"].startswith("sockets given by werkzeug")
