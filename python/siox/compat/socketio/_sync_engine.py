@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import engineio
 
 from siox.compat.socketio._engine import EngineHalf
+from siox.compat.socketio._greenlets import in_greenlet
 from siox.compat.socketio._sync_core import SyncCore
-from siox.compat.socketio._threads import in_greenlet
 from siox.compat.socketio._views import EngineSocket
 
 if TYPE_CHECKING:

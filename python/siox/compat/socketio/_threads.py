@@ -1,4 +1,4 @@
-"""Where the handlers of a blocking server run: in threads that are used again, or in gevent's greenlets.
+"""Where the handlers of a blocking server run: in threads that are used again, or in gevent's greenlets (see `_greenlets`).
 
 Handlers run at the same time. A thread that has become free takes the next call by itself, so short handlers
 cost no switch of threads each; where calls wait because handlers do, threads are added within milliseconds.
@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from siox import _threads
 
@@ -213,50 +213,6 @@ class _Worker:
             if self._threads.retire(self):
                 return
             self.awake = True
-
-
-class Greenlets:
-    """A runner with greenlets of the thread that first asked for it, which runs gevent's hub."""
-
-    def __init__(self) -> None:
-        import gevent.event  # type: ignore[import-untyped]
-
-        self._spawn: Callable[..., Any] = gevent.spawn
-        self._event: Callable[[], Any] = gevent.event.Event
-        self._hub = gevent.get_hub()
-
-    def post(self, act: Act) -> None:
-        """See `Runner`."""
-        if _threads.is_green():
-            self._spawn(call, act)
-        else:
-            self._hub.loop.run_callback_threadsafe(self._spawn, call, act)
-
-    def rest(self, timeout: float) -> None:
-        """See `Runner`: a greenlet that has nothing to do has ended."""
-
-    def wait_for(self, future: Future[T]) -> T:
-        """See `Runner`; other greenlets go on meanwhile."""
-        if not _threads.is_green() and not future.done():
-            done = self._event()
-            watcher = self._hub.loop.async_()
-            watcher.start(done.set)
-            future.add_done_callback(watcher.send_ignoring_arg)
-            try:
-                done.wait()
-            finally:
-                watcher.stop()
-                watcher.close()
-        return future.result()
-
-
-def in_greenlet() -> bool:
-    """Whether greenlets live here: the program is patched, or gevent's server has the request."""
-    if _threads.is_green():
-        return True
-    import gevent
-
-    return isinstance(gevent.getcurrent(), gevent.Greenlet)
 
 
 class Lane:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import socketio
 
-from siox.compat.socketio._threads import Greenlets
+from siox.compat.socketio._greenlets import Greenlets
 from siox.integrations import wsgi
 from siox.integrations._exchange import Answer
 from siox.sync import _background

@@ -1,0 +1,56 @@
+"""A runner of greenlets, for servers in gevent's modes, whether or not the program is patched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from siox import _threads
+from siox.compat.socketio._threads import Act, call
+
+T = TypeVar("T")
+
+
+class Greenlets:
+    """A runner with greenlets of the thread that first asked for it, which runs gevent's hub."""
+
+    def __init__(self) -> None:
+        import gevent.event  # type: ignore[import-untyped]
+
+        self._spawn: Callable[..., Any] = gevent.spawn
+        self._event: Callable[[], Any] = gevent.event.Event
+        self._hub = gevent.get_hub()
+
+    def post(self, act: Act) -> None:
+        """See `Runner`."""
+        if _threads.is_green():
+            self._spawn(call, act)
+        else:
+            self._hub.loop.run_callback_threadsafe(self._spawn, call, act)
+
+    def rest(self, timeout: float) -> None:
+        """See `Runner`: a greenlet that has nothing to do has ended."""
+
+    def wait_for(self, future: Future[T]) -> T:
+        """See `Runner`; other greenlets go on meanwhile."""
+        if not _threads.is_green() and not future.done():
+            done = self._event()
+            watcher = self._hub.loop.async_()
+            watcher.start(done.set)
+            future.add_done_callback(watcher.send_ignoring_arg)
+            try:
+                done.wait()
+            finally:
+                watcher.stop()
+                watcher.close()
+        return future.result()
+
+
+def in_greenlet() -> bool:
+    """Whether greenlets live here: the program is patched, or gevent's server has the request."""
+    if _threads.is_green():
+        return True
+    import gevent
+
+    return isinstance(gevent.getcurrent(), gevent.Greenlet)
