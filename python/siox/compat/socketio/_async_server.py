@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import socketio
 from socketio import packet
 
+from siox.compat.socketio._admin import CountingBuffer
 from siox.compat.socketio._bridge import State
 from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._managers import AsyncManager
@@ -103,11 +104,18 @@ class AsyncServer(Served, socketio.AsyncServer):
 
     async def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
         """See python-socketio's."""
-        self._bridge.go_visible("the application calls _handle_eio_connect itself")
+        bridge = self._bridge
+        if bridge.fast and eio_sid in bridge.by_sid:  # a handler put in its place passes it on
+            bridge.initialize_manager()
+            self.environ[eio_sid] = environ
+            return None
+        bridge.go_visible("the application calls _handle_eio_connect itself")
         return await super()._handle_eio_connect(eio_sid, environ)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         """See python-socketio's."""
+        if self._bridge.fast and eio_sid in self._bridge.by_sid:
+            return
         self._bridge.go_visible("the application calls _handle_eio_disconnect itself")
         await super()._handle_eio_disconnect(eio_sid, reason)
 
@@ -158,6 +166,27 @@ class AsyncServer(Served, socketio.AsyncServer):
                 await self.manager.disconnect(sid, namespace, ignore_queue=True)
         answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
         await self._send_packet(eio_sid, answer)
+
+    def instrument(
+        self,
+        auth: Any = None,
+        mode: str = "development",
+        read_only: bool = False,
+        server_id: str | None = None,
+        namespace: str = "/admin",
+        server_stats_interval: float = 2,
+    ) -> Any:
+        """See python-socketio's; in the mode "production" the server stays on the fast path."""
+        instrumented = super().instrument(
+            auth=auth,
+            mode=mode,
+            read_only=read_only,
+            server_id=server_id,
+            namespace=namespace,
+            server_stats_interval=server_stats_interval,
+        )
+        instrumented.event_buffer = CountingBuffer(self._bridge, instrumented.event_buffer)
+        return instrumented
 
     # -- a listener of its own
 

@@ -23,7 +23,10 @@ from siox.compat.socketio._json import round_trip
 from siox.compat.socketio._rooms import Aliases
 from siox.exceptions import UsageError
 
+CLOSED = "client disconnect"
+"""The client has closed the connection by a packet; JavaScript's servers call that the transport's close."""
 REASONS = {
+    CLOSED: CLOSED,
     "client namespace disconnect": "client disconnect",
     "server namespace disconnect": "server disconnect",
     "server shutting down": "server disconnect",
@@ -37,8 +40,10 @@ REASONS = {
 """siox's reasons, which are JavaScript's, to python-socketio's."""
 
 
-def reason_of(reason: str) -> str:
+def reason_of(reason: str, details: str | None = None) -> str:
     """Return python-socketio's word for why a client has gone."""
+    if details == CLOSED:
+        return CLOSED
     return REASONS.get(reason, "transport close")
 
 
@@ -134,6 +139,7 @@ class Bridge:
         sessions: by the engine's number.
         by_sid: by Engine.IO sid.
         foreign: python-engineio's own server is below, and nothing here has any part in it.
+        messages_in: messages that came on the visible path, which the engine does not count.
         driver: what carries the connections, as the log has it.
         clients: by namespace and sid; on the fast path only.
     """
@@ -147,6 +153,7 @@ class Bridge:
         self.events: Any = None
         self.host: Any = None
         self.attached: Any = None
+        self.messages_in = 0
         self.sessions: dict[int, Session] = {}
         self.by_sid: dict[str, Session] = {}
         self.clients: dict[str, dict[str, Client]] = {}

@@ -28,7 +28,7 @@ class Core:
         options: Any = super()._engine_options()  # type: ignore[misc]
         bridge = self._bridge
         options.update(engine_options(bridge.sio.eio, raw=not bridge.fast, parser=bridge.parser))
-        options["early_rooms"] = True
+        options["early_rooms"] = options["any_auth"] = True
         if bridge.default is not None:
             options["default"] = bridge.default
             options["plain_values"] = True

@@ -115,6 +115,8 @@ class AsyncBridge(Bridge):
         session = self.open_session(key, sid)
         if self.fast:
             self.initialize_manager()
+            if self._is_heard("connect"):
+                self.start(self._greet(session))
         else:
             self._queue(session, None, self._greet, session)
             seconds = self.core.config.connect_timeout
@@ -134,10 +136,17 @@ class AsyncBridge(Bridge):
             return
         session.reason = session.reason or reason_of(reason)
         if self.fast:
+            if self._is_heard("disconnect"):
+                self.start(self._part(session))
+                return
             session.closed = True
             self.drop_session(session)
         else:
             self._queue(session, None, self._part, session)
+
+    def _is_heard(self, event: str) -> bool:
+        """Whether the application has a handler of its own for an event of Engine.IO."""
+        return getattr(self.sio.eio.handlers.get(event), "__self__", None) is not self.sio
 
     def _check_joined(self, session: Session) -> None:
         """Who joins nothing in time is let go."""
@@ -179,6 +188,7 @@ class AsyncBridge(Bridge):
     def message(self, key: int, message: str | bytes) -> None:
         """A message of Engine.IO came."""
         session = self.sessions.get(key)
+        self.messages_in += 1
         if session is not None:
             self._queue(session, None, self._hear, session, message)
 
@@ -321,7 +331,7 @@ class AsyncBridge(Bridge):
 
     def disconnect(self, client: Client, reason: str, details: str | None) -> None:
         """A socket is gone; its rooms stand until its disconnect handler has ended."""
-        why = client.session.reason or reason_of(reason)
+        why = client.session.reason or reason_of(reason, details)
         if client.state is State.JOINING:
             client.left = why
         elif client.state is State.GONE or client.silent:

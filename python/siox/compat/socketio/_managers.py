@@ -287,6 +287,14 @@ class FastManager(metaclass=Watched):
 class AsyncManager(FastManager, socketio.AsyncManager):
     """See python-socketio's."""
 
+    async def pre_connect(self, eio_sid: str, namespace: str) -> Any:
+        """See python-socketio's."""
+        return await super().pre_connect(eio_sid, namespace)
+
+    async def connect(self, sid: str, namespace: str) -> Any:
+        """See python-socketio's."""
+        return await super().connect(sid, namespace)
+
     async def emit(
         self,
         event: str,
@@ -346,7 +354,14 @@ class AsyncPubSubManager(OriginalPubSub, AsyncManager):
         token = _added.set({name: kwargs[name] for name in ADDED if kwargs.get(name)} or None)
         try:
             await super().emit(
-                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
+                event,
+                data,
+                namespace,  # type: ignore[arg-type]
+                room=room,
+                skip_sid=skip_sid,
+                callback=callback,
+                to=to,
+                **kwargs,
             )
         finally:
             _added.reset(token)
