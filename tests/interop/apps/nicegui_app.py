@@ -42,4 +42,4 @@ def about() -> dict[str, str | int]:
 
 
 if __name__ == "__main__":
-    ui.run(host="127.0.0.1", port=int(sys.argv[1]), reload=False, show=False, reconnect_timeout=1)
+    ui.run(host="127.0.0.1", port=int(sys.argv[1]), reload=False, show=False, reconnect_timeout=3)

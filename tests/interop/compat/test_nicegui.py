@@ -17,12 +17,13 @@ async def test_a_click_in_one_tab_is_seen_in_two() -> None:
         assert about["server"] == "siox.compat.socketio._async_server"
         report = await node("nicegui.mjs", f"{application.url}/", str(CHROMIUM), patience=70)
         assert report["complaints"] == []
-        assert report["sockets"] == 2
+        assert report["sockets"] == 3
+        assert report["loaded"] is True
         assert report["clicks"] == ["2 clicks", "2 clicks"]
         assert report["greetings"] == ["Hello Ada!", "Hello !"]
         assert report["answers"] == [[], ["42"]]
         assert report["done"] is True
-        await gone(application, 2)
+        await gone(application, 3)
         assert any("siox drives" in line and "on the fast path" in line for line in application.log)
 
 

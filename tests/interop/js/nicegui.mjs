@@ -38,9 +38,18 @@ try {
   await two.waitForSelector(".answer:text-is('42')");
   report.answers = await Promise.all([one, two].map((page) => page.locator(".answer").allTextContents()));
 
+  // A tab that loses its connection learns what it missed when it is back, and is not loaded anew.
+  await two.evaluate(() => {
+    window.loaded = true;
+    window.socket.io.engine.close();
+  });
+  await one.click("button:has-text('Click')");
+  await Promise.all([one, two].map((page) => page.waitForSelector(".clicks:text-is('3 clicks')")));
+  report.loaded = await two.evaluate(() => window.loaded);
+
   await one.context().close();
   await two.click("button:has-text('Click')");
-  await two.waitForSelector(".clicks:text-is('3 clicks')");
+  await two.waitForSelector(".clicks:text-is('4 clicks')");
   report.done = true;
 } finally {
   await browser.close();
