@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
+import engineio.async_drivers.asgi
 import pytest
 import socketio as original
 from aiohttp import ClientSession, web
@@ -139,11 +142,23 @@ async def test_origins_as_python_engineio_checks_them() -> None:
 
 
 @pytest.mark.parametrize("mode", ["tornado", "sanic"])
-def test_what_python_engineio_drives_by_itself(mode: str) -> None:
-    pytest.importorskip(mode)
+async def test_what_python_engineio_drives_by_itself(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = types.ModuleType(f"engineio.async_drivers.{mode}")
+    vars(driver)["_async"] = engineio.async_drivers.asgi._async
+    monkeypatch.setitem(sys.modules, driver.__name__, driver)
     server = socketio.AsyncServer(async_mode=mode)
     assert server.async_mode == mode
     assert not server._bridge.fast
     assert type(server.eio).__module__.startswith("engineio.")
     with pytest.raises(UsageError, match="own driver"):
-        server.run()
+        await server.listen()
+    server.on("echo", lambda sid, *values: values)
+    async with place(server) as here:
+        for transport in ("websocket", "polling"):
+            client = await here.connect(transports=[transport])
+            assert await client.call("echo", (1, b"2")) == (1, b"2")
+            await here.sio.enter_room(client.get_sid(), 5)
+            await here.sio.emit("x", room=5)
+            await heard(client, ("x",))
+            await client.eio.send("2[]")  # what is no event ends the connection
+            await until(lambda: not server.manager.rooms)

@@ -144,6 +144,9 @@ class Bridge:
         clients: by namespace and sid; on the fast path only.
     """
 
+    heard: frozenset[str] = frozenset()
+    """Events of Engine.IO that handlers of the application's own hear on the fast path."""
+
     def __init__(self, sio: Any) -> None:
         self.sio = sio
         self.core: Any = None
@@ -242,6 +245,10 @@ class Bridge:
             self.driver = driver
             path = "fast path" if self.fast else "Python-visible path"
             tell(f"siox drives this Socket.IO server, by {driver}, on the {path}")
+
+    def is_replaced(self) -> bool:
+        """Whether somebody has put another class in the place of python-engineio's: siox then has no part."""
+        return False
 
     def own_core(self, driver: str) -> Any:
         """Return the siox server, which is driven that way from now on.

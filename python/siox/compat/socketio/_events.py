@@ -60,6 +60,7 @@ class AsyncEvents(EngineEvents):
 class AsyncBridge(Bridge):
     """The bridge of an asyncio server."""
 
+    heard = frozenset({"connect", "disconnect"})
     MAX_WAITING = 100
     """Messages of a session that wait, on the visible path, before it is read no more."""
 
@@ -72,11 +73,15 @@ class AsyncBridge(Bridge):
 
         Nor is it ours where somebody has put another class in the place of python-engineio's.
         """
-        replaced = engineio.AsyncServer not in AsyncEngine.__mro__
+        replaced = self.is_replaced()
         if replaced or options.get("async_mode") in {"sanic", "tornado"}:
             self.foreign, self.fast = True, False
             return engineio.AsyncServer(**(options if replaced else split(options)[0]))
         return AsyncEngine(self, **options)
+
+    def is_replaced(self) -> bool:
+        """Whether somebody has put another class in the place of python-engineio's."""
+        return engineio.AsyncServer not in AsyncEngine.__mro__
 
     def answered(self, client: Client, callback: Callable[..., Any], failure: Any, values: Any) -> None:
         """A client has answered, or will not any more, of which python-socketio's callbacks do not hear."""

@@ -136,7 +136,7 @@ def reasons(server: Any) -> list[str]:
     eio = server.eio
     found += [f"eio.{name} is set on {_place(eio, name)}" for name in overridden(eio, ENGINE)]
     for event, handler in eio.handlers.items():
-        if event == "message" and getattr(handler, "__self__", None) is not server:
+        if event not in server._bridge.heard and getattr(handler, "__self__", None) is not server:
             found.append(f"eio.on({event!r}) has another handler than the server's own")
     return found
 
