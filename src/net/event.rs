@@ -168,9 +168,25 @@ pub struct Batch {
     pub ready: Vec<LinkKey>,
 }
 
+/// Bytes that an arena has room for when it is first used: some events of the common size.
+const ARENA: usize = 512;
+/// Events that a batch has room for when it is first used.
+const EVENTS: usize = 8;
+
 impl Batch {
+    /// Adds an event of those that come in numbers.
+    pub fn push(&mut self, event: Event) {
+        if self.events.capacity() == 0 {
+            self.events.reserve_exact(EVENTS);
+        }
+        self.events.push(event);
+    }
+
     /// Copies `bytes` into the arena.
     pub fn store(&mut self, bytes: &[u8]) -> Span {
+        if self.arena.capacity() == 0 {
+            self.arena.reserve_exact(bytes.len().max(ARENA));
+        }
         let start = self.arena.len();
         self.arena.extend_from_slice(bytes);
         start..self.arena.len()

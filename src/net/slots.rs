@@ -2,7 +2,9 @@
 //!
 //! The first bits of a generation are the tag of the table, which says whose reactor's it is.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 
 /// Bits of a generation below the tag.
@@ -62,6 +64,33 @@ impl<T> std::hash::Hash for Key<T> {
 impl<T> fmt::Debug for Key<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// What keys name besides their table. Nobody chooses keys, so their hash needs no secret.
+pub type KeyMap<T, V> = HashMap<Key<T>, V, BuildHasherDefault<KeyHasher>>;
+
+/// Spreads the bits of keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        // The golden ratio's; folded, as a table looks at the first bits and the last.
+        let spread = u128::from(self.0 ^ bits) * 0x9e37_79b9_7f4a_7c15;
+        #[allow(clippy::cast_possible_truncation)] // its two halves
+        let (high, low) = ((spread >> 64) as u64, spread as u64);
+        self.0 = high ^ low;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
     }
 }
 
@@ -188,6 +217,25 @@ mod tests {
         assert_eq!((slots.get(last), slots.len()), (None, 0));
         let next = slots.insert(2);
         assert_eq!((next.index(), next.tag(), slots.len()), (1, 64, 1));
+    }
+
+    #[test]
+    fn keys_of_neighbours_and_of_other_tables_are_spread() {
+        use std::hash::BuildHasher as _;
+        let hash = |key: Key<u8>| BuildHasherDefault::<KeyHasher>::default().hash_one(key);
+        let (mut low, mut high) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+        for (index, tag) in (0..64).flat_map(|index| (0..64).map(move |tag: u64| (index, tag))) {
+            let hash = hash(Key::from_bits(tag << 56 | index));
+            low.insert(hash & 4095);
+            high.insert(hash >> 57);
+        }
+        // Of 4096 places that many balls at random leave a third empty.
+        assert!(low.len() > 2300 && high.len() == 128, "{} {}", low.len(), high.len());
+        assert_ne!(KeyHasher::default().finish(), {
+            let mut other = KeyHasher::default();
+            other.write(b"ab");
+            other.finish()
+        });
     }
 
     #[test]

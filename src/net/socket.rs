@@ -97,7 +97,7 @@ impl Reactor {
 
     pub(super) fn raw_message(&mut self, session: SessionKey, data: &[u8], binary: bool) {
         let data = self.batch.store(data);
-        self.batch.events.push(Event::RawMessage { session, data, binary });
+        self.batch.push(Event::RawMessage { session, data, binary });
     }
 
     fn handle_incoming(&mut self, key: SessionKey, incoming: Incoming<'_, SocketKey>) {
@@ -106,12 +106,12 @@ impl Reactor {
             Incoming::Event { socket, id, data, attachments } => {
                 self.stats.packets_in += 1;
                 let data = self.batch.store(data.as_bytes());
-                self.batch.events.push(Event::Packet { socket, ack_id: id, data, attachments });
+                self.batch.push(Event::Packet { socket, ack_id: id, data, attachments });
             }
             Incoming::Ack { socket, id, data, attachments } => {
                 self.stats.packets_in += 1;
                 let data = self.batch.store(data.as_bytes());
-                self.batch.events.push(Event::Ack { socket, id, data, attachments });
+                self.batch.push(Event::Ack { socket, id, data, attachments });
             }
             Incoming::Disconnect { socket } => {
                 self.socket_closed(socket, "client namespace disconnect", None);

@@ -8,8 +8,9 @@ use super::scopes::Scopes;
 use crate::net::adopting::AdoptedName;
 use crate::net::core::Turn;
 use crate::net::event::{Batch, Event};
-use crate::net::keys::{LinkKey, SessionKey, SocketKey};
+use crate::net::keys::{LinkKey, SessionKey, SocketKey, SocketName};
 use crate::net::session::HandshakeInfo;
+use crate::net::slots::KeyMap;
 use crate::proto::socket::ack::Outcome;
 use crate::proto::socket::encoded::{Encoded, Part};
 use pyo3::PyTraverseError;
@@ -89,12 +90,12 @@ impl Adopted {
 /// See the module.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) sockets: HashMap<SocketKey, Known>,
+    pub(super) sockets: KeyMap<SocketName, Known>,
     pub(super) arriving: Option<Arriving>,
     pub(super) callbacks: HashMap<u64, Callback>,
     /// Messages that were read before Python took Socket.IO over.
     pub(super) handed: VecDeque<(SessionKey, Part)>,
-    pub(super) drains: HashMap<SocketKey, Vec<Py<PyAny>>>,
+    pub(super) drains: KeyMap<SocketName, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
     /// Who waits until no acknowledgement is waited for.

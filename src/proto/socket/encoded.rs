@@ -254,6 +254,7 @@ pub(super) fn text(
 }
 
 /// The Engine.IO type digit and all of the packet before its JSON.
+#[inline]
 fn head(kind: PacketKind, attachments: usize, namespace: &str, id: Option<u64>) -> SmallVec<[u8; 64]> {
     let mut number = itoa::Buffer::new();
     let mut out = SmallVec::new();

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use siox::proto::http::{Cors, Head, HttpError, HttpLimits, Origins, Phase, RequestEvent, RequestReader};
+use siox::proto::http::{Coding, Cors, Head, HttpError, HttpLimits, Origins, Phase, RequestEvent, RequestReader};
 use siox::proto::ws::handshake::check;
 
 const LIMITS: HttpLimits = HttpLimits { max_head: 256, max_headers: 8, max_body: 128 };
@@ -15,7 +15,10 @@ fn look_at(head: &Head) -> String {
     let _ = (head.keep_alive(), check(head));
     let cors = Cors { origins: Origins::Any, credentials: true, ..Cors::default() };
     let _ = cors.check(head, false);
-    let _ = Cors::default().check(head.header("origin"), head.host(), true);
+    for origins in [Origins::SameOrigin, Origins::Own] {
+        let cors = Cors { origins, ..Cors::default() };
+        let _ = (cors.check(head, true), cors.shown_origin(head, true), Coding::accepted(head));
+    }
     let mut out = Vec::new();
     cors.preflight(head, false).encode(&mut out, head.keep_alive(), false);
     assert_eq!(out.windows(4).position(|four| four == b"\r\n\r\n"), Some(out.len() - 4));
