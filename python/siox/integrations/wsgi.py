@@ -85,12 +85,18 @@ class WSGIApp:
         try:
             response = self._take(request, environ)
         except DeclinedError as error:
-            _say_once(f"a websocket is refused, and its client goes on polling: {error}")
-            return _respond(start_response, 501, b"This server has no WebSocket; use polling\n")
+            return self._declined(error, request, environ, start_response)
         except ValueError as error:
             return _respond(start_response, 400, f"{error}\n".encode())
         start_response("101 Switching Protocols", [])
         return response
+
+    def _declined(
+        self, error: DeclinedError, request: Request, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Serve a websocket whose connection is not to be had."""
+        _say_once(f"a websocket is refused, and its client goes on polling: {error}")
+        return _respond(start_response, 501, b"This server has no WebSocket; use polling\n")
 
     def _poll(self, request: Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Take the connection over until the poll is answered, or wait in this thread."""

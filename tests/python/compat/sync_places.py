@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,14 +28,14 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve a WSGI application by werkzeug's development server; gives its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet, ssl_context=tls)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
@@ -102,9 +103,11 @@ class Joined(reference.AsyncClient):  # type: ignore[misc]
 
 
 @contextlib.asynccontextmanager
-async def joined(url: str, transport: str = "websocket", **how: Any) -> AsyncIterator[Joined]:
+async def joined(
+    url: str, transport: str = "websocket", *, ssl_verify: bool = True, **how: Any
+) -> AsyncIterator[Joined]:
     """Connect a client, with one transport, or by "upgrade"."""
-    client = Joined()
+    client = Joined(ssl_verify=ssl_verify)
     transports = {"upgrade": None}.get(transport, [transport])
     async with asyncio.timeout(PATIENCE):
         await client.connect(url, transports=transports, wait_timeout=PATIENCE, **how)

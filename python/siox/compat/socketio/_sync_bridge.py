@@ -67,17 +67,8 @@ class SyncBridge(Clients):
     def session_begun(self, key: int, sid: str) -> None:
         """An Engine.IO session has begun."""
         session = self.open_session(key, sid)
-        if self.fast:
-            self.initialize_manager()
-        else:
+        if not self.fast:
             self.lane(session).post(partial(self._greet, session))
-
-    def initialize_manager(self) -> None:
-        """The manager may begin: there is a client."""
-        sio = self.sio
-        if not sio.manager_initialized:
-            sio.manager_initialized = True
-            self.runner.post(sio.manager.initialize)
 
     def session_over(self, key: int, reason: str) -> None:
         """An Engine.IO session is over; on the fast path its sockets were told of before."""

@@ -36,6 +36,7 @@ class Clients(Lanes):
             self._refuse(client, {"message": UNABLE})
 
     def _join(self, client: Client, auth: Any) -> None:
+        self.initialize_manager()
         always = self.sio.always_connect
         if always:
             self._let_in(client)

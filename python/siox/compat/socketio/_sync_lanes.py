@@ -67,6 +67,7 @@ class Lanes(Bridge):
         self.runner: Runner = Threads()
         self.aliases = LockedAliases()
         self._lanes = threading.Lock()
+        self._beginning = threading.Lock()
         self._here = threading.local()
         self._chosen = False
 
@@ -128,6 +129,15 @@ class Lanes(Bridge):
             claimed, client.ended = client.ended, True
             client.state = State.LEAVING
             return not claimed
+
+    def initialize_manager(self) -> None:
+        """The manager begins, before the first client's handler is called."""
+        sio = self.sio
+        if not sio.manager_initialized:
+            with self._beginning:
+                if not sio.manager_initialized:
+                    sio.manager.initialize()
+                    sio.manager_initialized = True
 
     # -- waiting
 

@@ -1,4 +1,4 @@
-"""Where the handlers of a blocking server run: in threads that are used again, or in gevent's greenlets (see `_greenlets`).
+"""Where the handlers of a blocking server run: in threads that are used again, or see `_greenlets`.
 
 Handlers run at the same time. A thread that has become free takes the next call by itself, so short handlers
 cost no switch of threads each; where calls wait because handlers do, threads are added within milliseconds.
@@ -28,7 +28,7 @@ IDLE_TIME = 10.0
 TICK = 0.002
 """Seconds for which calls may wait for a thread before one is added."""
 MOST_AT_ONCE = 64
-"""Threads that are added in one tick where all others wait for something."""
+"""Threads that are added in one tick, after some, where all others wait for something."""
 MOST_WHILE_MOVING = 40
 """Threads beyond which none is added while calls still get their turn."""
 
@@ -162,10 +162,12 @@ class Threads:
                     self._gone.notify_all()
                     return
                 taken = self._taken
+            step = 1
             while True:
                 time.sleep(TICK)
                 with self._lock:
-                    wanted = self._wanted(moved=self._taken != taken)
+                    step = 1 if self._taken != taken else min(2 * step, MOST_AT_ONCE)
+                    wanted = self._wanted(step)
                     taken = self._taken
                     self._count += wanted
                     waiting = bool(self._acts)
@@ -178,12 +180,11 @@ class Threads:
                 if not waiting:
                     break
 
-    def _wanted(self, *, moved: bool) -> int:
-        if not self._acts:
+    def _wanted(self, step: int) -> int:
+        """How many threads to add; the more, the longer nothing moves."""
+        if step == 1 and self._count >= MOST_WHILE_MOVING:
             return 0
-        if moved:
-            return int(self._count < MOST_WHILE_MOVING)
-        return min(len(self._acts), MOST_AT_ONCE)
+        return min(len(self._acts), step)
 
 
 class _Worker:

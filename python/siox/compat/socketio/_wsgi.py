@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import socketio
 
+from siox.compat.socketio._carried import Carried, NoDriverError
 from siox.compat.socketio._greenlets import Greenlets
 from siox.integrations import wsgi
-from siox.integrations._exchange import Answer
+from siox.integrations._exchange import Answer, Request
+from siox.integrations._sockets import DeclinedError
 from siox.sync import _background
 
 if TYPE_CHECKING:
@@ -39,6 +41,20 @@ class Gate(wsgi.WSGIApp):
     def _target(self, environ: wsgi.Environ) -> str | None:
         path, query = self._route.path, environ.get("QUERY_STRING", "")
         return f"{path}?{query}" if query else path
+
+    def _declined(
+        self,
+        error: DeclinedError,
+        request: Request,
+        environ: wsgi.Environ,
+        start_response: wsgi.StartResponse,
+    ) -> Iterable[bytes]:
+        try:
+            served = Carried(self, request).serve(environ, start_response, wsgi._respond)
+        except NoDriverError:
+            return super()._declined(error, request, environ, start_response)
+        wsgi._say_once(f"websockets take threads of the server, as its sockets cannot be had: {error}")
+        return served
 
     def _wait(self, exchange: Any) -> Answer | None:
         if isinstance(self._bridge.runner, Greenlets):
