@@ -1,7 +1,7 @@
 """What clients and handlers observe of the contract's application, written down step by step.
 
-    python tests/interop/compat/contract.py                 every mode, client and path: the full form
-    python tests/interop/compat/contract.py --mode gevent --client js --path websocket --show
+python tests/interop/compat/contract.py                 every mode, client and path: the full form
+python tests/interop/compat/contract.py --mode gevent --client js --path websocket --show
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -20,14 +21,16 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from commands import free_port
-from contract_actors import Actor, JsActor, PythonActor, Refused, until
-from peers import JsDriver
+from commands import free_port  # noqa: E402
+from contract_actors import Actor, JsActor, PythonActor, RefusedError, until  # noqa: E402
+from peers import JsDriver  # noqa: E402
 
 MODES = ("asgi", "aiohttp", "werkzeug", "gthread", "gevent")
 CLIENTS = ("js", "python")
 PATHS = ("polling", "websocket", "upgrade")
 MODULES = {"python-socketio": "socketio", "siox": "siox.compat.socketio"}
+PATIENCE = 40
+"""Seconds for a transcript."""
 BYTES = bytes(range(256))
 ANSWERS: tuple[tuple[Any, ...], ...] = (
     ("none",),
@@ -52,7 +55,11 @@ class App:
         self.url = f"http://127.0.0.1:{self.port}"
         env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "contract_app.py"), MODULES[peer], mode, str(self.port)], env=env
+            [sys.executable, str(HERE / "contract_app.py"), MODULES[peer], mode, str(self.port)],
+            env=env,
+            # Handlers that fail have tracebacks, some of them printed by the threads themselves.
+            stderr=None if os.environ.get("CONTRACT_STDERR") else subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     async def listening(self) -> None:
@@ -75,11 +82,12 @@ class App:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._process.terminate()
+        # gunicorn has a worker below it, which ends with it, but at its leisure.
+        self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(5)
+            self._process.wait(3)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
 
@@ -94,19 +102,19 @@ def joining(driver: JsDriver | None, url: str, path: str) -> Join:
     return join
 
 
-async def write(join: Join) -> Transcript:
-    """Go through everything; gives what was observed under the name of each step."""
+async def write(join: Join, told: Transcript) -> None:
+    """Go through everything; notes what was observed under the name of each step."""
     control = await join("/control")
     await control.ask("clear")
-    told: Transcript = {}
     one = await join(how="plain", n=1)
     await until(one, "early")
     told["early"] = one.seen[:]
     for step in (_refusals, _answers, _questions, _rooms, _state, _namespaces, _leaving):
         one.seen.clear()
-        told |= {f"{step.__name__}: {name}": value for name, value in (await step(join, one, control)).items()}
+        told |= {
+            f"{step.__name__}: {name}": value for name, value in (await step(join, one, control)).items()
+        }
     await control.leave()
-    return told
 
 
 async def _refusals(join: Join, one: Actor, control: Actor) -> Transcript:
@@ -114,18 +122,20 @@ async def _refusals(join: Join, one: Actor, control: Actor) -> Transcript:
     for how in ("false", "refuse", "refuse at once"):
         try:
             await join(how=how)
-        except Refused as refused:
+        except RefusedError as refused:
             told[how] = refused.args[0]
     try:
         await join("/unknown")
-    except Refused as refused:
+    except RefusedError as refused:
         told["unknown namespace"] = refused.args[0]
     told["log"] = (await control.ask("log"))[0]
     return told
 
 
 async def _answers(join: Join, one: Actor, control: Actor) -> Transcript:
-    told: Transcript = {f"{number}": await one.ask("answer", *values) for number, values in enumerate(ANSWERS)}
+    told: Transcript = {
+        f"{number}": await one.ask("answer", *values) for number, values in enumerate(ANSWERS)
+    }
     told["echo"] = await one.ask("echo", b"one", {"two": [BYTES, "text", b""]}, "three")
     told["unknown event"] = await one.ask("unheard of", 1, b"2")
     told["failing handler"] = await one.ask("fail", limit=0.3)
@@ -237,8 +247,9 @@ def differences(theirs: Transcript, ours: Transcript, mended: dict[str, Any]) ->
         old, new = theirs.get(step, "(nothing)"), ours.get(step, "(nothing)")
         wanted = mended.get(step, old)
         if new != wanted:
-            found.append(f"{step}: {old!r} there, {new!r} here")
-    return found
+            found.append(f"{step}: {old!r:.300} there, {new!r:.300} here")
+    # The first is enough where one has come to a stop.
+    return found[:1] + found[-1:] if len(found) > 6 else found
 
 
 MENDED: dict[str, dict[str, Any]] = {
@@ -246,6 +257,17 @@ MENDED: dict[str, dict[str, Any]] = {
     "js": {"_refusals: unknown namespace": ["Unable to connect", None]},
     "python": {"_refusals: unknown namespace": [{"message": "Unable to connect"}]},
 }
+
+
+async def _written(join: Join) -> Transcript:
+    """A transcript, or how far it has come when its time was up or it failed."""
+    told: Transcript = {}
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await write(join, told)
+    except (TimeoutError, AssertionError) as error:
+        told["came to a stop"] = f"{error!r} after {list(told)[-1:]}"
+    return told
 
 
 async def compare(mode: str, pairs: list[tuple[str, str]], *, show: bool = False) -> list[str]:
@@ -257,7 +279,7 @@ async def compare(mode: str, pairs: list[tuple[str, str]], *, show: bool = False
             for client, path in pairs:
                 js = driver if client == "js" else None
                 old, new = await asyncio.gather(
-                    write(joining(js, theirs.url, path)), write(joining(js, ours.url, path))
+                    *(_written(joining(js, app.url, path)) for app in (theirs, ours)),
                 )
                 if show:
                     for step, value in old.items():

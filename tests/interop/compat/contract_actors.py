@@ -26,7 +26,7 @@ return await new Promise((done) => {
 TRANSPORTS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server has not admitted the client; the argument is what it said."""
 
 
@@ -66,7 +66,7 @@ class JsActor:
         try:
             client = await driver.connect(url + namespace, path, setup=SETUP, options=options)
         except JsError as error:
-            raise Refused([error.message, None if error.data is UNDEFINED else error.data]) from None
+            raise RefusedError([error.message, None if error.data is UNDEFINED else error.data]) from None
         actor = cls(client)
         if path == "upgrade":
             await client.driver.call("upgrade", client=client.name)
@@ -108,8 +108,8 @@ class PythonActor:
     async def connect(cls, url: str, path: str, namespace: str, auth: dict[str, Any]) -> PythonActor:
         """Connect; of "upgrade" the upgrade has taken place."""
         actor = cls(namespace)
-        try:
-            await actor._client.connect(
+        connecting = asyncio.create_task(
+            actor._client.connect(
                 url,
                 headers={"X-Test": "x"},
                 auth=auth,
@@ -117,9 +117,16 @@ class PythonActor:
                 namespaces=[namespace],
                 wait_timeout=5,
             )
-        except socketio.exceptions.ConnectionError:
-            await actor._client.disconnect()
-            raise Refused(actor._refusal) from None
+        )
+        while not connecting.done() and actor._refusal is None:
+            await asyncio.sleep(0.005)
+        # RefusedError while it polls, python-socketio's client at times never comes back from there.
+        await asyncio.wait([connecting], timeout=0.5 if actor._refusal else None)
+        connecting.cancel()
+        try:
+            await connecting
+        except (socketio.exceptions.ConnectionError, asyncio.CancelledError):
+            raise RefusedError(actor._refusal) from None
         return actor
 
     async def _event(self, event: str, *values: Any) -> Any:
@@ -156,4 +163,7 @@ class PythonActor:
 
     async def leave(self) -> None:
         """See `Actor`."""
-        await self._client.disconnect()
+        # It may wait for ever, as when it is refused.
+        leaving = asyncio.create_task(self._client.disconnect())
+        await asyncio.wait([leaving], timeout=2)
+        leaving.cancel()

@@ -33,7 +33,8 @@ MODES = {
 }
 ASYNC = MODE in {"asgi", "aiohttp"}
 kind = socketio.AsyncServer if ASYNC else socketio.Server
-sio: Any = kind(async_mode=MODES[MODE], cors_allowed_origins="*", namespaces=["/implied"])
+# A ping each second: Python's client, when it leaves, at times waits for the poll that is under way.
+sio: Any = kind(async_mode=MODES[MODE], cors_allowed_origins="*", namespaces=["/implied"], ping_interval=1)
 log: list[Any] = []
 environs: dict[str, dict[str, Any]] = {}
 
