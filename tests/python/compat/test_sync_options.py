@@ -83,6 +83,31 @@ async def test_websockets_go_by_python_engineios_driver_where_the_server_does_tl
         await asyncio.to_thread(sio.shutdown)
 
 
+async def test_an_admin_hears_of_clients_and_of_what_they_send() -> None:
+    sio = socketio.Server(async_mode="threading")
+    sio.on("echo", lambda sid, *values: values)
+    admin = sio.instrument(auth={"name": "admin"}, server_stats_interval=0.05)
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with joined(url) as client, joined(url, namespaces=["/admin"], auth={"name": "admin"}) as there:
+            there.on("*", there.heard.note, namespace="/admin")
+            await client.call("echo", 1)
+            sio.enter_room(client.get_sid(), "room")
+            sio.emit("news", to="room")
+            wanted = {"event_received", "room_joined", "event_sent"}
+            kinds = {"packetsIn", "bytesIn", "packetsOut", "bytesOut", "rawConnection"}
+            counted: set[str] = set()
+            async with asyncio.timeout(PATIENCE):
+                while wanted or not counted >= kinds:
+                    event, values = await there.heard.next()
+                    wanted.discard(event)
+                    if event == "server_stats":
+                        counted |= {each["type"] for each in values["aggregatedEvents"]}
+                        assert values["clientsCount"] == 2
+    await asyncio.to_thread(sio.shutdown)
+    await asyncio.to_thread(admin.shutdown)
+    admin.uninstrument()
+
+
 class Wire:
     """What servers of this process publish to each other."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import socketio
 from socketio import packet
 
+from siox.compat.socketio._admin import CountingBuffer
 from siox.compat.socketio._served import Served
 from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
 from siox.compat.socketio._sync_bridge import SyncBridge
@@ -117,6 +118,27 @@ class Server(Served, socketio.Server):
         if client is not None:
             self.logger.info("Disconnecting %s [%s]", sid, namespace)
             bridge.end(client)
+
+    def instrument(
+        self,
+        auth: Any = None,
+        mode: str = "development",
+        read_only: bool = False,
+        server_id: str | None = None,
+        namespace: str = "/admin",
+        server_stats_interval: float = 2,
+    ) -> Any:
+        """Report to the Admin UI, see python-socketio's; on the Python-visible path."""
+        instrumented = super().instrument(
+            auth=auth,
+            mode=mode,
+            read_only=read_only,
+            server_id=server_id,
+            namespace=namespace,
+            server_stats_interval=server_stats_interval,
+        )
+        instrumented.event_buffer = CountingBuffer(self._bridge, instrumented.event_buffer)
+        return instrumented
 
     # -- python-socketio's own way in: who calls it wants its code
 

@@ -100,6 +100,7 @@ class SyncBridge(Clients):
     def message(self, key: int, message: str | bytes) -> None:
         """A message of Engine.IO came."""
         session = self.sessions.get(key)
+        self.messages_in += 1
         if session is not None:
             waiting = self.lane(session).post(partial(self._hear, session, message))
             if waiting == MAX_WAITING:
