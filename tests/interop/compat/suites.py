@@ -1,11 +1,11 @@
 """The suites of python-socketio and Flask-SocketIO, run on siox: taken from their source distributions.
 
-    python tests/interop/compat/suites.py                   what the test does, and the share kept
-    python tests/interop/compat/suites.py --all             with the tests left out, too
+    python tests/interop/compat/suites.py                   runs both and reports the share that passes
     python tests/interop/compat/suites.py --update          writes the list of those left out anew
     python tests/interop/compat/suites.py --peer python-socketio
 
-A test is left out if it fails and `suites_reasons` finds a reason why it may be; `left_out.txt` names each.
+A test is left out if it fails and `suites_reasons` finds a reason why it may; `left_out.txt` names each. All
+are run all the same, so that none stays on the list when it passes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,32 +58,23 @@ class Run:
     Attributes:
         outcomes: of each test that was run: "passed", "failed" or "skipped".
         reasons: of each test that there is: why it may be left out, or "".
-        left_out: the tests of the list.
         output: what pytest printed.
     """
 
     outcomes: dict[str, str]
     reasons: dict[str, str]
-    left_out: dict[str, str] = field(default_factory=dict)
-    output: str = ""
+    output: str
 
     @property
-    def failed(self) -> list[str]:
-        """Tests that were run and did not pass, those that never came to an end among them."""
-        wanted = self.reasons.keys() - self.left_out.keys()
-        return sorted(name for name in wanted if self.outcomes.get(name) not in {"passed", "skipped"})
+    def failed(self) -> dict[str, str]:
+        """Tests that did not pass, or did not come to an end, each with why it may fail, or ""."""
+        good = {"passed", "skipped"}
+        return {name: why for name, why in self.reasons.items() if self.outcomes.get(name) not in good}
 
     @property
     def passed(self) -> list[str]:
         """Tests that passed."""
         return sorted(name for name, outcome in self.outcomes.items() if outcome == "passed")
-
-    @property
-    def unlike(self) -> list[str]:
-        """Tests of the list whose reason is not the script's, or that there are not any more."""
-        return sorted(
-            name for name, reason in self.left_out.items() if not reason or self.reasons.get(name) != reason
-        )
 
     def report(self) -> str:
         """The share kept, in a line."""
@@ -112,16 +103,14 @@ def listed() -> dict[str, str]:
     return dict(line.split("  ", 1) for line in lines)
 
 
-def run(name: str, folder: Path, peer: str = "siox", *, everything: bool = False) -> Run:
+def run(name: str, folder: Path, peer: str = "siox") -> Run:
     """Fetch a suite into an empty folder and run it in a process of its own."""
     suite = SUITES[name]
     unpacked = fetch(suite, folder)
-    of_list = listed() if name == "python-socketio" and not everything else {}
     _own_port(unpacked / suite.tests)
-    results, names = folder / "results.json", folder / "left_out"
-    names.write_text("\n".join(of_list))
+    results = folder / "results"
     paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    given = {"SUITE_PEER": peer, "SUITE_LEFT_OUT": str(names), "SUITE_RESULTS": str(results)}
+    given = {"SUITE_PEER": peer, "SUITE_RESULTS": str(results)}
     output = _pytest(
         [sys.executable, "-m", "pytest", *OPTIONS, suite.tests],
         unpacked,
@@ -131,7 +120,7 @@ def run(name: str, folder: Path, peer: str = "siox", *, everything: bool = False
     outcomes = dict(json.loads(line) for line in lines)
     tests = unpacked / suite.tests
     why = reasons(tests) if tests.is_dir() else dict.fromkeys(outcomes, "")
-    return Run(outcomes, why, of_list, output)
+    return Run(outcomes, why, output)
 
 
 def _own_port(tests: Path) -> None:
@@ -155,8 +144,7 @@ def _pytest(command: list[str], folder: Path, env: dict[str, str]) -> str:
 def write_list(done: Run) -> None:
     """Write the list of those left out: what failed and may."""
     head = "# Tests of python-socketio that are left out, and why: written by suites.py --update.\n"
-    may = [name for name in done.failed if done.reasons[name]]
-    LIST.write_text(head + "".join(f"{name}  {done.reasons[name]}\n" for name in may))
+    LIST.write_text(head + "".join(f"{name}  {why}\n" for name, why in done.failed.items() if why))
 
 
 def main() -> None:
@@ -164,15 +152,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", default="siox", choices=["siox", "python-socketio"])
     parser.add_argument("--suite", default=list(SUITES), choices=list(SUITES), nargs="*")
-    parser.add_argument("--all", action="store_true", help="run those left out, too")
-    parser.add_argument("--update", action="store_true", help="run all and write the list")
+    parser.add_argument("--update", action="store_true", help="write the list")
     chosen = parser.parse_args()
     for name in chosen.suite:
         with tempfile.TemporaryDirectory() as folder:
-            done = run(name, Path(folder), chosen.peer, everything=chosen.all or chosen.update)
+            done = run(name, Path(folder), chosen.peer)
         print(done.output)
-        for test in done.failed:
-            print(f"{'may be left out' if done.reasons[test] else 'FAILED'}: {test}  {done.reasons[test]}")
+        for test, why in done.failed.items():
+            print(f"{'may be left out' if why else 'FAILED'}: {test}  {why}")
         print(f"{name} on {chosen.peer}: {done.report()}")
         if chosen.update and name == "python-socketio":
             write_list(done)

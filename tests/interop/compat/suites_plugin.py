@@ -1,7 +1,7 @@
-"""Runs inside the peers' suites: siox in place of `socketio`, what is listed left out, results noted.
+"""Runs inside the peers' suites: puts siox in the place of `socketio`, and notes what becomes of each test.
 
-`SUITE_PEER` says whose Socket.IO the suite meets, `SUITE_LEFT_OUT` names a file of tests to leave out,
-`SUITE_RESULTS` the file that takes each test's outcome, a line of JSON each.
+`SUITE_PEER` says whose Socket.IO the suite meets, `SUITE_RESULTS` names the file that takes each test's
+outcome, a line of JSON each.
 """
 
 from __future__ import annotations
@@ -40,14 +40,6 @@ def pytest_configure() -> None:
         begin(self, *args, **{"timeout_graceful_shutdown": 1, "log_level": "error", **options})  # type: ignore[arg-type]
 
     uvicorn.Config.__init__ = impatient  # type: ignore[method-assign, assignment]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is listed."""
-    left_out = set(Path(os.environ["SUITE_LEFT_OUT"]).read_text().split("\n"))
-    gone = [item for item in items if bare(item.nodeid) in left_out]
-    config.hook.pytest_deselected(items=gone)
-    items[:] = [item for item in items if bare(item.nodeid) not in left_out]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
