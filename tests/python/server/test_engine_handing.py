@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine_notes import Client, NotingServer
+from raw import Connection
 from siox import UsageError, testing
 from siox._siox import Direct
 
@@ -158,3 +160,55 @@ async def test_within_connect_it_is_refused() -> None:
     async with testing.wire(io) as wire:
         await joined(wire, "/a")
     assert len(raised) == 1
+
+
+@pytest.mark.parametrize("io_threads", [0, 2])
+async def test_nothing_is_lost_nor_told_twice_however_much_is_on_its_way(io_threads: int) -> None:
+    clients, events = 6, 200
+    io = NotingServer(io_threads=io_threads, max_running_handlers=20)
+    heard: dict[int, list[str]] = {}
+
+    def hear(client: Client, number: int, data: bytes) -> None:
+        heard.setdefault(io.engine.session_of(client.key) or 0, []).append(f"{number} {len(data)}")
+        if number < 20:
+            io.engine.handler_started(client.key)  # it never ends: the 21st waits
+        if number == 15:
+            late.append(client.key)
+        if len(late) == clients - 2:
+            io.engine.go_raw()
+
+    late: list[int] = []
+    io.handlers["e"] = SimpleNamespace(direct=Direct(hear, True, 0, 9, False))
+    where = await io.listen(host="127.0.0.1", port=0)
+    connections = [await Connection.open(where.port) for _ in range(clients)]
+    for connection in connections:
+        connection.upgrade(WEBSOCKET)
+        assert (await connection.response()).status == 101
+        await connection.text()
+        connection.frame(b"40/a,")
+        assert (await connection.text()).startswith("40/a,")
+    for number, connection in enumerate(connections):
+        for count in range(events if number else 10):
+            connection.frame(f'451-/a,["e",{count},{{"_placeholder":true,"num":0}}]'.encode())
+            connection.frame(bytes(count % 7 * 3000), opcode=2)
+    async with asyncio.timeout(10):
+        while len(late) < clients - 2 or sum(call[0] == "message" for call in io.told) < 2 * (
+            events * (clients - 1) + 10 - sum(map(len, heard.values()))
+        ):
+            await asyncio.sleep(0.01)
+    raw: dict[int, list[str]] = {}
+    for name, session, message in (call for call in io.told if call[0] == "message"):
+        assert name == "message"
+        if isinstance(message, str):
+            raw.setdefault(session, []).append(message.split(",")[2])
+        else:
+            raw[session][-1] += f" {len(message)}"
+    sessions = io.engine.sessions()
+    assert len(sessions) == clients
+    expected = [f"{count} {count % 7 * 3000}" for count in range(events)]
+    for session in sessions:
+        both = heard.get(session, []) + raw.get(session, [])
+        assert both in (expected, expected[:10])
+    for connection in connections:
+        connection.close()
+    await io.close()
