@@ -100,6 +100,28 @@ class AsyncServer(Served, socketio.AsyncServer):
             **more,
         )
 
+    async def _handle_event_internal(
+        self,
+        server: Any,
+        sid: str,
+        eio_sid: str,
+        data: Any,
+        namespace: str,
+        id: int | None,  # noqa: A002
+    ) -> None:
+        """Run a handler on the visible path, where a client may have only so many at a time."""
+        session = self._bridge.by_sid.get(eio_sid)
+        if session is None:
+            await super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
+            return
+        session.running += 1
+        self._bridge.pace(session)
+        try:
+            await super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
+        finally:
+            session.running -= 1
+            self._bridge.pace(session)
+
     # -- python-socketio's own way in: who calls it wants its code
 
     async def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
@@ -136,7 +158,7 @@ class AsyncServer(Served, socketio.AsyncServer):
             if eio_sid not in self.eio.sockets:
                 raise  # a session of the application's own
             self.logger.warning("the connection %s is closed: %s", eio_sid, error)
-            await self.eio.sockets[eio_sid].close(wait=False, reason=self.reason.TRANSPORT_ERROR)
+            await self.eio.sockets[eio_sid].close(wait=False, reason=self.reason.SERVER_DISCONNECT)
             return
         if kind == packet.CONNECT:
             await self._handle_connect(eio_sid, namespace, found.data)

@@ -212,9 +212,19 @@ class AsyncBridge(Bridge):
         session.work.append((client, function, values))
         if client is not None:
             self.engine.handler_started(client._key)
-        elif len(session.work) == self.MAX_WAITING:
-            session.paused = True
-            self.engine.pause_session(session.key, True)
+        else:
+            self.pace(session)
+
+    def pace(self, session: Session) -> None:
+        """Read a session no more while too much of it waits or runs; and again at half of that."""
+        if self.fast:
+            return
+        share = 2 if session.paused else 1
+        waiting, most = len(session.work or ()), self.core.config.max_running_handlers
+        behind = waiting * share >= self.MAX_WAITING or session.running * share >= most
+        if behind is not session.paused:
+            session.paused = behind
+            self.engine.pause_session(session.key, behind)
 
     async def _work(self, session: Session) -> None:
         work = session.work
@@ -223,9 +233,7 @@ class AsyncBridge(Bridge):
                 client, function, values = work.popleft()
                 if client is not None:
                     self.engine.handler_ended(client._key)
-                if session.paused and len(work) <= self.MAX_WAITING // 2:
-                    session.paused = False
-                    self.engine.pause_session(session.key, False)
+                self.pace(session)
                 try:
                     await function(*values)
                 except Exception:
