@@ -9,6 +9,7 @@ import enum
 import functools
 import itertools
 import logging
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -160,11 +161,22 @@ class Bridge:
         self.host: Any = None
         self.attached: Any = None
         self.messages_in = 0
+        self.reset()
+        self.aliases = Aliases()
+        self.tables = Tables()
+
+    def reset(self) -> None:
+        """Know nobody."""
         self.sessions: dict[int, Session] = {}
         self.by_sid: dict[str, Session] = {}
         self.clients: dict[str, dict[str, Client]] = {}
-        self.aliases = Aliases()
-        self.tables = Tables()
+
+    def trace(self, layer: str, line: str) -> None:
+        """A packet came or went: the Engine.IO server's logger wants it, or `SIOX_TRACE`."""
+        if os.environ.get("SIOX_TRACE"):
+            logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
+        else:
+            self.sio.eio.logger.info("%s", line)
 
     # -- the path
 

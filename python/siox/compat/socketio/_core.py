@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from siox._dispatch import SLOW_HANDLER, Dispatcher
@@ -33,7 +34,14 @@ class Core:
             options["default"] = bridge.default
             options["plain_values"] = True
         options["slow_handler"] = SLOW_HANDLER
+        if not options["trace"] and bridge.sio.eio.logger.isEnabledFor(logging.INFO):
+            options["trace"] = ["engine"]  # for that logger
         return options  # type: ignore[no-any-return]
+
+    def _forked(self) -> None:
+        """This process is a fork: the clients are its parent's."""
+        super()._forked()  # type: ignore[misc]
+        self._bridge.reset()
 
 
 class AsyncCore(Core, Server):

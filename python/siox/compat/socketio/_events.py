@@ -43,6 +43,10 @@ class AsyncEvents(EngineEvents):
         self.marked = bridge.marked  # type: ignore[assignment]
         self.allow_request = bridge.allow_request
 
+    def trace(self, layer: str, line: str) -> None:
+        """A packet came or went."""
+        self._bridge.trace(layer, line)
+
     def log(self, level: str, message: str) -> None:
         """A line for the log, in python-socketio's words."""
         message = message.replace(

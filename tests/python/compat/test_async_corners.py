@@ -1,0 +1,192 @@
+"""Corners of the asyncio half: arguments, odd handlers, odd rooms, and lives after the first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+import socketio as original
+from async_places import heard, place, until
+
+import siox.compat.socketio as socketio
+from siox.compat.socketio._handlers import Handlers
+from siox.compat.socketio._hooks import driver, reasons
+from siox.compat.socketio._rooms import PRUNE_AT, Aliases
+from siox.exceptions import UsageError
+
+
+def test_unknown_arguments_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        socketio.AsyncServer(ping_intervall=3, async_mode="asgi", nothing_like_it=1)
+    lines = [record.getMessage() for record in caplog.records if record.name == "siox"]
+    assert [line for line in lines if "ping_intervall" in line] == [
+        "the server's argument 'ping_intervall' is unknown and has no effect (did you mean 'ping_interval'?)"
+    ]
+    assert len([line for line in lines if "nothing_like_it" in line]) == 1
+
+
+def test_arguments_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(UsageError, match="connect_timeout"):
+        socketio.AsyncServer(connect_timeout="soon")
+    server = socketio.AsyncServer(ping_interval=0)
+    with pytest.raises(UsageError, match="ping_interval=0"):
+        server._bridge.core._engine  # noqa: B018
+    with pytest.raises(ValueError, match="async_mode"):
+        socketio.AsyncServer(async_mode="eventlet")
+
+
+async def test_siox_arguments_reach_the_engine() -> None:
+    async with place(
+        outbox_limit=200_000, high_water=20_000, outbox_policy="drop_oldest", transports="websocket"
+    ) as here:
+        client = await here.connect()
+        (socket,) = here.sio._bridge.clients["/"].values()
+        outbox = here.sio._bridge.engine.outbox(socket._key)
+        assert (outbox["limit"], outbox["high_water"], outbox["policy"]) == (200_000, 20_000, "drop_oldest")
+        assert driver(here.sio) == "ASGI"
+        assert reasons(here.sio) == []
+        before = client.eio.ping_interval
+        here.sio.eio.ping_interval = 7
+        other = await here.connect()
+        assert (before, other.eio.ping_interval) == (25, 7)
+        await here.sio.emit("after", 1)
+        await heard(other, ("after", 1))
+
+
+def test_names_of_rooms_go_both_ways_and_are_forgotten() -> None:
+    aliases = Aliases()
+
+    class Room(str):
+        __slots__ = ()
+
+    rooms: list[Any] = ["a", "", "\0a", "\ud800", 5, -1, (1, "a"), frozenset({1}), b"bytes", None, 1.5]
+    names = [aliases.alias(room) for room in rooms]
+    assert len(set(names)) == len(rooms)
+    assert [aliases.room(name) for name in names] == rooms
+    assert aliases.alias(True) == aliases.alias(1)
+    assert aliases.alias(Room("a")) == "a"
+    assert aliases.alias(Room("\0a")) == aliases.alias("\0a")
+    assert aliases.find(("never", "seen")) is None
+    for number in range(PRUNE_AT):
+        aliases.alias(("many", number))
+    aliases.prune(lambda name: name != aliases.find(("many", 7)))
+    assert aliases.find(("many", 7)) is not None
+    assert aliases.find(("many", 8)) is None
+
+
+def test_handlers_tell_of_every_change() -> None:
+    changes: list[int] = []
+    handlers = Handlers({"/": {"a": len}}, lambda: changes.append(1))
+    for change in (
+        lambda: handlers["/"].update(b=len, c=len),
+        lambda: handlers["/"].pop("a"),
+        lambda: handlers["/"].popitem(),
+        lambda: handlers["/"].setdefault("d", len),
+        lambda: handlers["/"].clear(),
+        lambda: handlers.setdefault("/x", {})["e"].__class__ if False else handlers["/"].__ior__({"f": len}),
+        lambda: handlers.__delitem__("/"),
+    ):
+        changes.clear()
+        change()
+        assert changes
+
+
+async def test_namespace_classes_with_a_way_of_their_own() -> None:
+    calls: list[Any] = []
+
+    class Old(socketio.AsyncNamespace):  # type: ignore[misc]
+        async def trigger_event(self, event: str, sid: str, *values: Any) -> Any:
+            calls.append((event, len(values)))
+            if event == "connect" and len(values) == 2:
+                raise TypeError("one argument")
+            return "old" if event == "x" else None
+
+    class Missing(socketio.AsyncNamespace):  # type: ignore[misc]
+        pass
+
+    async with place(namespaces="*") as here:
+        here.sio.register_namespace(Old("/old"))
+        here.sio.register_namespace(Missing("*"))
+        client = await here.connect(namespaces=["/old", "/any"])
+        assert await client.call("x", namespace="/old") == "old"
+        assert calls == [("connect", 2), ("connect", 1), ("x", 0)]
+        assert await client.call("x", namespace="/any") is None
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await here.connect(namespaces=["/old"], auth="a token")
+        with pytest.raises(ValueError, match="namespace"):
+            here.sio.register_namespace(socketio.Namespace("/sync"))
+
+
+async def test_answers_that_fail_or_never_come(caplog: pytest.LogCaptureFixture) -> None:
+    async with place() as here:
+        client = await here.connect()
+        client.on("ask", lambda: None)
+        done: list[Any] = []
+
+        def broken(*values: Any) -> None:
+            done.append(values)
+            raise LookupError("in the callback")
+
+        await here.sio.emit("ask", to=client.get_sid(), callback=broken)
+        await until(lambda: done)
+        await here.sio.emit("ask", callback=done.append, skip_sid=client.get_sid())
+        await here.sio.emit("ask", callback=done.append, except_room=client.get_sid())
+        await here.sio.emit("unheard", to=client.get_sid(), callback=done.append)
+        await client.disconnect()
+        await until(lambda: not here.sio.manager.rooms)
+        assert done == [()]
+    assert "in the callback" in caplog.text
+
+
+async def test_packets_are_logged_where_engineio_logger_asks_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "engineio.server")
+    async with place(logger=logging.getLogger("mine")) as here:
+        caplog.set_level(logging.INFO, "mine")
+        here.sio.on("hello", lambda sid: "you")
+        client = await here.connect()
+        assert await client.call("hello") == "you"
+    assert any('["hello"]' in record.getMessage() for record in caplog.records)
+    assert "siox.trace" not in {record.name for record in caplog.records}
+
+
+def test_one_server_in_several_loops() -> None:
+    sio = socketio.AsyncServer(async_mode="asgi")
+    sio.on("echo", lambda sid, value: value)
+
+    async def live(number: int) -> None:
+        listener = await sio.listen(port=0)
+        client = original.AsyncClient(reconnection=False)
+        await client.connect(listener.url, transports=["websocket"])
+        assert await client.call("echo", number) == number
+        await sio.close()
+        await client.wait()
+        assert not sio.manager.rooms
+        assert not sio.eio.sockets
+
+    for number in range(2):
+        asyncio.run(asyncio.wait_for(live(number), 10))
+
+
+async def test_disconnect_inside_of_handlers() -> None:
+    async with place() as here:
+        sio, gone = here.sio, []
+
+        @sio.event
+        async def bye(sid: str) -> None:
+            await sio.disconnect(sid)
+            gone.append("after")
+
+        @sio.event
+        async def disconnect(sid: str, reason: str) -> None:
+            assert not sio.manager.is_connected(sid, "/")
+            await sio.disconnect(sid)
+            await sio.emit("nobody", to=sid)
+            gone.append(reason)
+
+        client = await here.connect()
+        await client.emit("bye")
+        await until(lambda: gone == ["server disconnect", "after"])
+        await sio.disconnect("nobody")
+        await sio.disconnect("nobody", ignore_queue=True)
