@@ -169,6 +169,9 @@ async def test_servers_of_a_pub_sub_manager_share_their_clients(path: str) -> No
             await eventually(lambda: "tea" in other.sio.rooms(bob.get_sid()))
             one.sio.emit("tea", (1, 2), room="tea")
             assert await bob.heard.next() == ("tea", (1, 2))
+            one.sio.emit("but", room="room", except_room="tea", volatile=True)
+            assert await ada.heard.next() == ("but", ())
+            assert bob.heard.rest() == []
             bob.on("question", lambda text: (text, 2))
             answer = await asyncio.to_thread(one.sio.call, "question", "why", to=bob.get_sid())
             assert answer == ("why", 2)

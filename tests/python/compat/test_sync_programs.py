@@ -16,6 +16,7 @@ from sync_places import PATIENCE, eventually, joined
 import siox.compat.socketio as socketio
 
 APP = """
+import logging; logging.getLogger("siox").addHandler(logging.NullHandler())  # its start-up line
 import time
 import siox.compat.socketio as socketio
 sio = socketio.Server(async_mode={mode!r})

@@ -317,6 +317,20 @@ class Bridge:
             self.by_sid.pop(session.sid, None)
             self.sio.environ.pop(session.sid, None)
 
+    def _is_heard(self, event: str) -> bool:
+        """Whether the application has a handler of its own for an event of Engine.IO."""
+        return getattr(self.sio.eio.handlers.get(event), "__self__", None) is not self.sio
+
+    def _check_joined(self, session: Session) -> None:
+        """Who joins nothing in time is let go."""
+        manager = self.sio.manager
+        namespaces = list(manager.get_namespaces())
+        if not session.closed and not any(
+            manager.sid_from_eio_sid(session.sid, namespace) for namespace in namespaces
+        ):
+            self.sio.logger.info("%s has joined no namespace in time", session.sid)
+            self.engine.close_session(session.key)
+
     def make_environ(self, session: Session) -> Any:
         """Return the environ of a session from the request that opened it."""
         request = self.engine.session_request(session.key)

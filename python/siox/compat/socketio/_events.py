@@ -153,20 +153,6 @@ class AsyncBridge(Bridge):
         else:
             self._queue(session, None, self._part, session)
 
-    def _is_heard(self, event: str) -> bool:
-        """Whether the application has a handler of its own for an event of Engine.IO."""
-        return getattr(self.sio.eio.handlers.get(event), "__self__", None) is not self.sio
-
-    def _check_joined(self, session: Session) -> None:
-        """Who joins nothing in time is let go."""
-        manager = self.sio.manager
-        namespaces = list(manager.get_namespaces())
-        if not session.closed and not any(
-            manager.sid_from_eio_sid(session.sid, namespace) for namespace in namespaces
-        ):
-            self.sio.logger.info("%s has joined no namespace in time", session.sid)
-            self.engine.close_session(session.key)
-
     # -- the visible path: python-engineio's events
 
     async def _greet(self, session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ class Server(Served, socketio.Server):
         namespace: str = "/admin",
         server_stats_interval: float = 2,
     ) -> Any:
-        """Report to the Admin UI, see python-socketio's; on the Python-visible path."""
+        """See python-socketio's; in the mode "production" the server stays on the fast path."""
         instrumented = super().instrument(
             auth=auth,
             mode=mode,
@@ -144,12 +145,20 @@ class Server(Served, socketio.Server):
 
     def _handle_eio_connect(self, eio_sid: str, environ: Any) -> Any:
         """See python-socketio's."""
-        self._bridge.go_visible("the application calls _handle_eio_connect itself")
+        bridge = self._bridge
+        if bridge.fast and eio_sid in bridge.by_sid:  # a handler put in its place passes it on
+            bridge.initialize_manager()
+            self.environ[eio_sid] = environ
+            return None
+        bridge.go_visible("the application calls _handle_eio_connect itself")
         return super()._handle_eio_connect(eio_sid, environ)
 
     def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         """See python-socketio's."""
-        self._bridge.go_visible("the application calls _handle_eio_disconnect itself")
+        bridge = self._bridge
+        if bridge.fast and eio_sid in bridge.by_sid:
+            return
+        bridge.go_visible("the application calls _handle_eio_disconnect itself")
         super()._handle_eio_disconnect(eio_sid, reason)
 
     def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
@@ -212,10 +221,13 @@ class Server(Served, socketio.Server):
         namespace: str,
         id: Any,  # noqa: A002
     ) -> None:
-        # In a thread of its own a fault would be nobody's; without one it is the caller's.
+        bridge = self._bridge
+        session = bridge.by_sid.get(eio_sid)
         try:
-            super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
+            with contextlib.nullcontext() if session is None else bridge.running(session):
+                super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
         except Exception:
+            # In a thread of its own a fault would be nobody's; without one it is the caller's.
             if not self.async_handlers:
                 raise
             self.logger.exception("handler of event %r failed for %s", data[0], sid)
@@ -230,7 +242,8 @@ class Server(Served, socketio.Server):
         See `siox.sync.Server.listen`.
         """
         self._bridge.choose_runner()
-        return self._bridge.core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
+        core = self._bridge.own_core("its own listener")
+        return core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
 
     def run(
         self,
@@ -245,4 +258,6 @@ class Server(Served, socketio.Server):
         See `siox.sync.Server.run`.
         """
         self._bridge.choose_runner()
-        self._bridge.core.run(port=port, host=host, path=path, on_listening=on_listening)
+        self._bridge.own_core("its own listener").run(
+            port=port, host=host, path=path, on_listening=on_listening
+        )

@@ -8,8 +8,12 @@ the visible path, one after the other. Event handlers run beside it, at the same
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
+
+import engineio
 
 from siox.compat.socketio._bridge import Client, Session, State, reason_of
 from siox.compat.socketio._sync_clients import Clients
@@ -24,16 +28,22 @@ GOODBYE_TIME = 1.0
 class SyncBridge(Clients):
     """See the module."""
 
+    heard = frozenset({"connect", "disconnect"})
+
     def make_eio(self, **options: Any) -> Any:
         """Return the Engine.IO server: ours, or what somebody has put in the place of python-engineio's."""
-        import engineio
-
         from siox.compat.socketio._sync_engine import SyncEngine
 
-        if engineio.Server not in SyncEngine.__mro__:
+        if self.is_replaced():
             self.foreign, self.fast = True, False
             return engineio.Server(**options)
         return SyncEngine(self, **options)
+
+    def is_replaced(self) -> bool:
+        """Whether somebody has put another class in the place of python-engineio's."""
+        from siox.compat.socketio._sync_engine import SyncEngine
+
+        return engineio.Server not in SyncEngine.__mro__
 
     # -- the switch
 
@@ -67,8 +77,11 @@ class SyncBridge(Clients):
     def session_begun(self, key: int, sid: str) -> None:
         """An Engine.IO session has begun."""
         session = self.open_session(key, sid)
-        if not self.fast:
+        if not self.fast or self._is_heard("connect"):
             self.lane(session).post(partial(self._greet, session))
+        if not self.fast:
+            seconds = self.core.config.connect_timeout
+            self.core._dispatcher.loop.call_later(seconds, self._check_joined, session)
 
     def session_over(self, key: int, reason: str) -> None:
         """An Engine.IO session is over; on the fast path its sockets were told of before."""
@@ -76,7 +89,7 @@ class SyncBridge(Clients):
         if session is None:
             return
         session.reason = session.reason or reason_of(reason)
-        if self.fast:
+        if self.fast and not self._is_heard("disconnect"):
             session.closed = True
             self.drop_session(session)
         else:
@@ -102,12 +115,38 @@ class SyncBridge(Clients):
         session = self.sessions.get(key)
         self.messages_in += 1
         if session is not None:
-            waiting = self.lane(session).post(partial(self._hear, session, message))
-            if waiting == MAX_WAITING:
-                self.engine.pause_session(key, True)
+            self.lane(session).post(partial(self._hear, session, message))
+            self.pace(session)
+
+    def pace(self, session: Session) -> None:
+        """Read a session no more while too much of it waits or runs; and again at half of that."""
+        if self.fast:
+            return
+        most = self.core.config.max_running_handlers
+        with self.lock:
+            share = 2 if session.paused else 1
+            waiting = self.lane(session).waiting
+            behind = waiting * share >= MAX_WAITING or session.running * share >= most
+            if behind is not session.paused:
+                session.paused = behind
+                self.engine.pause_session(session.key, behind)
+
+    @contextlib.contextmanager
+    def running(self, session: Session) -> Iterator[None]:
+        """A handler of a session runs inside, on the visible path."""
+        with self.lock:
+            session.running += 1
+        self.pace(session)
+        try:
+            yield
+        finally:
+            with self.lock:
+                session.running -= 1
+            self.pace(session)
 
     def _greet(self, session: Session) -> None:
-        eio, environ = self.sio.eio, self.make_environ(session)
+        eio = self.sio.eio
+        environ = self.sio.environ.get(session.sid) if self.fast else self.make_environ(session)
         if environ is None:
             return
         result = eio._trigger_event("connect", session.sid, environ, run_async=False)
@@ -119,8 +158,7 @@ class SyncBridge(Clients):
 
     def _hear(self, session: Session, message: str | bytes) -> None:
         eio = self.sio.eio
-        if self.lane(session).waiting == MAX_WAITING // 2:
-            self.engine.pause_session(session.key, False)
+        self.pace(session)
         if not session.closed:
             eio.logger.info(
                 "%s: Received packet MESSAGE data %s",

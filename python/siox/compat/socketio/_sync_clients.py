@@ -103,7 +103,7 @@ class Clients(Lanes):
 
     def disconnect(self, client: Client, reason: str, details: str | None) -> None:
         """A socket is gone; its rooms stand until its disconnect handler has ended."""
-        client.left = client.session.reason or reason_of(reason)
+        client.left = client.session.reason or reason_of(reason, details)
         self.lane(client.session).post(partial(self._left, client))
 
     def _left(self, client: Client) -> None:

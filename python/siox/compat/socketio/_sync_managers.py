@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import socketio
 
-from siox.compat.socketio._managers import FastManager
+from siox.compat.socketio._managers import ADDED, FastManager
+from siox.compat.socketio._managers import _added as added
+from siox.compat.socketio._rooms import listed
 
 _NOTHING = contextlib.nullcontext()
 
@@ -28,7 +31,10 @@ class Manager(FastManager, socketio.Manager):
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
         fast: Any = self._fast
+        kwargs.update(added.get() or {})
         if fast is None:
+            if kwargs.get("except_room") is not None:
+                skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
             super().emit(
                 event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
             )
@@ -39,6 +45,13 @@ class Manager(FastManager, socketio.Manager):
         )
         if until is not None:
             fast.wait_until(until)
+
+    def _skipped(self, namespace: str, skip_sid: Any, except_room: Any) -> list[str]:
+        """Return who gets nothing, with the members of rooms, as python-socketio knows no such rooms."""
+        skipped = list(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else [skip_sid]
+        for room in listed(except_room):
+            skipped += [sid for sid, _ in self.get_participants(namespace, room)]
+        return skipped
 
     # Another thread may leave the fast path at any time, with the rooms as they are then.
 
@@ -63,7 +76,36 @@ class Manager(FastManager, socketio.Manager):
 
 
 class PubSubManager(socketio.PubSubManager, Manager):
-    """See python-socketio's."""
+    """See python-socketio's; other servers with siox hear of `volatile` and `except_room`, too."""
+
+    def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str | None = None,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """See python-socketio's; `volatile` and `except_room` are siox's."""
+        with _adding(kwargs):
+            super().emit(
+                event,
+                data,
+                namespace,  # type: ignore[arg-type]
+                room=room,
+                skip_sid=skip_sid,
+                callback=callback,
+                to=to,
+                **kwargs,
+            )
+
+    def _handle_emit(self, message: dict[str, Any]) -> None:
+        message.update(added.get() or {})  # it is published as well
+        with _adding(message):
+            super()._handle_emit(message)
 
     def _thread(self) -> None:
         # Who listens to other servers must not wait for one slow client.
@@ -71,6 +113,15 @@ class PubSubManager(socketio.PubSubManager, Manager):
         if bridge is not None:
             bridge.never_waits()
         super()._thread()
+
+
+@contextlib.contextmanager
+def _adding(values: dict[str, Any]) -> Iterator[None]:
+    token = added.set({name: values[name] for name in ADDED if values.get(name)} or None)
+    try:
+        yield
+    finally:
+        added.reset(token)
 
 
 class RedisManager(socketio.RedisManager, PubSubManager):
