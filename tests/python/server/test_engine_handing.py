@@ -212,3 +212,21 @@ async def test_nothing_is_lost_nor_told_twice_however_much_is_on_its_way(io_thre
     for connection in connections:
         connection.close()
     await io.close()
+
+
+async def test_packets_of_msgpack_come_as_they_were() -> None:
+    io = NotingServer(parser="msgpack")
+    io.handlers["switch"] = SimpleNamespace(
+        direct=Direct(lambda: io.engine.go_raw() and None, False, 0, 0, False)
+    )
+    async with testing.wire(io) as wire:
+        websocket = await wire.websocket(WEBSOCKET)
+        websocket.send(b"\x82\xa4type\x00\xa3nsp\xa1/")
+        await wire.settle()
+        behind = b"\x84\xa4type\x02\xa3nsp\xa1/\xa2id\x07\xa4data\x92\xa1e\xc4\x02\x00\x01"
+        websocket.send(b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\xa6switch")
+        websocket.send(behind)
+        await wire.settle()
+        websocket.send(b"\x81\xa4type\x01")
+        await wire.settle()
+        assert messages(io) == [behind, b"\x81\xa4type\x01"]
