@@ -216,9 +216,11 @@ async def test_nothing_is_lost_nor_told_twice_however_much_is_on_its_way(io_thre
 
 async def test_packets_of_msgpack_come_as_they_were() -> None:
     io = NotingServer(parser="msgpack")
-    io.handlers["switch"] = SimpleNamespace(
-        direct=Direct(lambda: io.engine.go_raw() and None, False, 0, 0, False)
-    )
+
+    def switch() -> None:
+        io.engine.go_raw()
+
+    io.handlers["switch"] = SimpleNamespace(direct=Direct(switch, False, 0, 0, False))
     async with testing.wire(io) as wire:
         websocket = await wire.websocket(WEBSOCKET)
         websocket.send(b"\x82\xa4type\x00\xa3nsp\xa1/")
