@@ -262,6 +262,29 @@ async def test_reasons_of_disconnect_handlers() -> None:
         await until(lambda: gone[3:] == ["server disconnect"])
 
 
+async def test_faults_of_disconnect_handlers_are_their_own(caplog: pytest.LogCaptureFixture) -> None:
+    called: list[Any] = []
+
+    class Chat(socketio.AsyncNamespace):  # type: ignore[misc]
+        def on_disconnect(self, sid: str) -> None:
+            called.append("class")
+            raise TypeError("from inside a class")
+
+    def disconnect(sid: str, reason: str) -> None:
+        called.append(reason)
+        raise TypeError("from inside")
+
+    async with place() as here:
+        here.sio.on("disconnect", disconnect)
+        here.sio.register_namespace(Chat("/class"))
+        client = await here.connect(namespaces=["/", "/class"])
+        await here.sio.disconnect(client.get_sid())
+        await here.sio.disconnect(client.get_sid("/class"), namespace="/class")
+        await until(lambda: not here.sio.manager.rooms)
+        assert called == ["server disconnect", "class"]  # once each, unlike python-socketio's second try
+    assert "from inside a class" in caplog.text
+
+
 async def test_without_async_handlers_one_thing_comes_after_the_other() -> None:
     async with place(async_handlers=False) as here:
         sio, done = here.sio, []

@@ -1,4 +1,4 @@
-"""How a connect handler is called, and what its result means. Never waits."""
+"""How connect and disconnect handlers are called, and what a connect handler's result means. Never waits."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from typing import Any
 import socketio
 
 UNLIMITED = 1_000
+PLAIN = {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
 
 
 def arguments_of(
-    server: Any, namespace: str, values: tuple[Any, ...]
+    server: Any, namespace: str, values: tuple[Any, ...], event: str = "connect"
 ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
-    """Return the function to call for a connection, and what with: with the auth value where it takes one.
+    """Return the function to call, and with what: with the auth value, or the reason, where it takes one.
 
     Args:
         server: python-socketio's.
         namespace: the client's.
-        values: sid, environ and auth.
+        values: sid, environ and auth; or sid and reason.
+        event: "connect" or "disconnect".
     """
-    function, arguments = server._get_event_handler("connect", namespace, values)
+    function, arguments = server._get_event_handler(event, namespace, values)
     if function:
         return function, arguments[: places_of(function)]
     handler, arguments = server._get_namespace_handler(namespace, values)
     if not handler:
         return None, ()
-    method = getattr(handler, "on_connect", None)
     # Who has a `trigger_event` of its own is asked itself what it takes.
-    own = type(handler).trigger_event
-    if (
-        own in {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
-        and method is not None
-    ):
-        arguments = arguments[: places_of(method)]
-        return functools.partial(handler.trigger_event, "connect"), arguments
+    if getattr(handler.trigger_event, "__func__", None) in PLAIN:
+        method = getattr(handler, f"on_{event}", None)
+        return method, () if method is None else arguments[: places_of(method)]
+    if event == "disconnect":
+        return functools.partial(handler.trigger_event, event), arguments
     return functools.partial(_new_style_first, handler.trigger_event), arguments
 
 

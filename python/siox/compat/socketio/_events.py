@@ -347,7 +347,10 @@ class AsyncBridge(Bridge):
         client.state = State.LEAVING
         sio = self.sio
         try:
-            await sio._trigger_event("disconnect", client.namespace, client.id, reason)
+            function, values = arguments_of(sio, client.namespace, (client.id, reason), "disconnect")
+            result = None if function is None else function(*values)
+            if inspect.isawaitable(result):
+                await result
         except Exception:
             sio.logger.exception("the disconnect handler of %s failed", client.id)
         finally:
