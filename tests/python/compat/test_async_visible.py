@@ -7,7 +7,7 @@ import functools
 from typing import Any
 
 import pytest
-from async_places import Place, place, until
+from async_places import Place, heard, place, until
 
 import siox.compat.socketio as socketio
 
@@ -122,6 +122,16 @@ async def test_who_joins_nothing_in_time_is_let_go(seen: bool) -> None:
         await client.close_code()
         await until(lambda: len(sio.eio.sockets) == 1)
         assert await other.is_open()
+
+
+async def test_rooms_are_left_out_on_the_visible_path_too() -> None:
+    async with place(_seen()) as here:
+        one, two = await here.connect(), await here.connect()
+        await here.sio.enter_room(one.get_sid(), 5)
+        await here.sio.emit("some", except_room=[5], volatile=True)
+        await here.sio.emit("all")
+        await heard(two, ("some",), ("all",))
+        await heard(one, ("all",))
 
 
 async def _virtual(here: Place) -> Any:

@@ -255,6 +255,13 @@ class FastManager(metaclass=Watched):
             return functools.partial(engine.when_drained, None)
         return None
 
+    def _skipped(self, namespace: str, skip_sid: Any, except_room: Any) -> list[str]:
+        """Return who gets nothing, with the members of rooms, as python-socketio knows no such rooms."""
+        skipped = list(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else [skip_sid]
+        for room in listed(except_room):
+            skipped += [sid for sid, _ in self.get_participants(namespace, room)]
+        return skipped
+
     @staticmethod
     def _except(fast: Bridge, except_room: Any) -> list[str]:
         if except_room is None:
@@ -311,6 +318,8 @@ class AsyncManager(FastManager, socketio.AsyncManager):
         if added:
             kwargs = {**kwargs, **added}
         if fast is None:
+            if kwargs.get("except_room") is not None:
+                skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
             await super().emit(
                 event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
             )

@@ -10,7 +10,6 @@ import socketio
 
 from siox.compat.socketio._managers import ADDED, FastManager
 from siox.compat.socketio._managers import _added as added
-from siox.compat.socketio._rooms import listed
 
 _NOTHING = contextlib.nullcontext()
 
@@ -45,13 +44,6 @@ class Manager(FastManager, socketio.Manager):
         )
         if until is not None:
             fast.wait_until(until)
-
-    def _skipped(self, namespace: str, skip_sid: Any, except_room: Any) -> list[str]:
-        """Return who gets nothing, with the members of rooms, as python-socketio knows no such rooms."""
-        skipped = list(skip_sid) if isinstance(skip_sid, (list, tuple, set)) else [skip_sid]
-        for room in listed(except_room):
-            skipped += [sid for sid, _ in self.get_participants(namespace, room)]
-        return skipped
 
     # Another thread may leave the fast path at any time, with the rooms as they are then.
 
