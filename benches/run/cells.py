@@ -1,4 +1,6 @@
-"""The cells of the README's tables."""
+"""What the README's tables consist of: their cells, and where they come from."""
+
+from collections.abc import Iterable
 
 from benches.run.figures import rounded
 from benches.run.results import Results
@@ -21,3 +23,13 @@ def beside(results: Results, row: str, peer: str, rival: str) -> str:
         return ""
     better = ratio.median if ROW_OF[row].more_is_better else 1 / ratio.median
     return f"{rounded(found.median)} ({rounded(better)} x)"
+
+
+def source(results: Results, peers: Iterable[str]) -> str:
+    """Name the machine, the day and the versions of these servers."""
+    machine = results.machine
+    versions = [results.versions[name].split(", Python")[0] for name in peers if name in results.versions]
+    return (
+        f"Medians of one run on {machine['cpu']}, {machine['pinned']}, Linux {machine['kernel']}, "
+        f"{results.started[:10]}: {'; '.join(dict.fromkeys(versions))}."
+    )

@@ -1,6 +1,7 @@
 """The README's tables of applications whose `socketio` is siox: python-socketio's own, Flask-SocketIO's."""
 
-from benches.run.cells import beside, cell
+from benches.run.cells import beside, cell, source
+from benches.run.figures import rounded
 from benches.run.peers import DROP_IN, FLASK, PYTHON_SOCKETIO
 from benches.run.results import Results
 
@@ -25,12 +26,27 @@ FLASK_LINES = (
 FLASK_HEADINGS = ("python-socketio", "siox")
 
 
+def of_applications(results: Results) -> str:
+    """Return both tables, and where they come from; empty: not measured."""
+    tables = [table for table in (of_drop_in(results), of_flask(results)) if table]
+    if not tables:
+        return ""
+    there = {sample.peer for sample in results.samples}
+    used = [peer for peer in (*DROP_IN[:2], *PYTHON_SOCKETIO, FLASK[1]) if peer in there]
+    kept = results.figure("idle", "asgi") if "idle" in results.rows() else None
+    uvicorns = (
+        f" Of the memory by ASGI messages {rounded(kept.median)} bytes are uvicorn's own." if kept else ""
+    )
+    end = f"{source(results, used)}{uvicorns} [benches](benches/README.md) says how it is measured."
+    return "\n" + "\n\n".join([*tables, end]) + "\n"
+
+
 def of_drop_in(results: Results) -> str:
     """Return the table of a python-socketio application; empty: not measured."""
     return _table(
         results,
-        "An application written for python-socketio, the same file, with siox's classes in the place of "
-        "python-socketio's ([how](docs/migrating-from-python-socketio.md)):",
+        "One application of python-socketio's, the same file on both "
+        "([how](docs/migrating-from-python-socketio.md)):",
         (DROP_IN_HEADINGS, DROP_IN_LINES),
         PYTHON_SOCKETIO,
         DROP_IN,
@@ -41,8 +57,7 @@ def of_flask(results: Results) -> str:
     """Return the table of a Flask-SocketIO application; empty: not measured."""
     return _table(
         results,
-        "An application written for Flask-SocketIO, under gunicorn's threads "
-        "([how](docs/migrating-from-flask-socketio.md)):",
+        "One of Flask-SocketIO's under gunicorn's threads ([how](docs/migrating-from-flask-socketio.md)):",
         (FLASK_HEADINGS, FLASK_LINES),
         FLASK[1:],
         FLASK[:1],

@@ -1,16 +1,15 @@
-"""Puts a run's table and picture into the README, between two markers, and says what siox does not buy."""
+"""Puts a run's tables and picture into the README, between markers, and says what siox does not buy."""
 
 from pathlib import Path
 
-from benches.run.cells import cell
-from benches.run.drop_in import of_drop_in, of_flask
+from benches.run.cells import cell, source
+from benches.run.drop_in import of_applications
 from benches.run.figures import rounded
-from benches.run.peers import PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import DROP_IN, PEER_OF, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
 from benches.run.places import ROOT
 from benches.run.results import Results
 from benches.run.rows import HANDLER_COSTS, ROW_OF
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 CHART = "delivery"
 
 LINES = (
@@ -33,18 +32,32 @@ HEADINGS = ("siox", "socketioxide (Rust)", "Node socket.io", "python-socketio, i
 
 
 def renew(results: Results, path: Path, readme: Path = ROOT / "README.md") -> str:
-    """Write the block anew; returns what was done.
+    """Write anew the blocks that these results have something for; returns what was done.
 
     Raises:
-        ValueError: the README has not both markers.
+        ValueError: the README has not the markers of a block.
     """
+    blocks = {
+        ("figures", "siox"): block(results, path),
+        ("applications", DROP_IN[0]): of_applications(results),
+    }
+    there = {sample.peer for sample in results.samples}
     text = readme.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{readme.name} must have {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n{block(results, path)}{END}{after}", encoding="utf-8")
-    return f"{readme.name} has the figures of {path.name}"
+    done = [name for name, peer in blocks if peer in there]
+    for (name, peer), figures in blocks.items():
+        if peer in there:
+            text = _put(text, readme.name, name, figures)
+    readme.write_text(text, encoding="utf-8")
+    return f"{readme.name} has the {' and the '.join(done) or 'nothing'} of {path.name}"
+
+
+def _put(text: str, readme: str, name: str, block: str) -> str:
+    """Return a text with another block between its markers."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"{readme} must have {begin} and {end} once each")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{block}{end}{rest.split(end)[1]}"
 
 
 def block(results: Results, path: Path) -> str:
@@ -54,27 +67,17 @@ def block(results: Results, path: Path) -> str:
         cells = [cell(results, row, peers) for peers in COLUMNS]
         if row in results.rows():
             lines.append(f"| {title} | {' | '.join(cells)} |")
-    machine = results.machine
-    versions = [
-        results.versions[name].split(", Python")[0] for name in _used(results) if name in results.versions
-    ]
     picture = path.with_name(f"{path.stem}-{CHART}.svg").relative_to(ROOT)
     return "\n".join(
         [
             *lines,
             "",
-            f"Medians of one run on {machine['cpu']}, {machine['pinned']}, Linux {machine['kernel']}, "
-            f"{results.started[:10]}: {'; '.join(versions)}. `make bench` measures it anew; "
+            f"{source(results, _used(results))} `make bench` measures it anew; "
             "[benches](benches/README.md) says how.",
             "",
             f"![CPU time of the server per delivery]({picture})",
             "",
-            *(
-                line
-                for text in (of_drop_in(results), of_flask(results), of_clients(results), plainly(results))
-                if text
-                for line in (text, "")
-            ),
+            *(line for text in (of_clients(results), plainly(results)) if text for line in (text, "")),
         ]
     )
 

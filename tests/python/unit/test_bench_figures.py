@@ -9,12 +9,13 @@ from benches.run import rows, session
 from benches.run.drop_in import of_drop_in, of_flask
 from benches.run.figures import figure, pick, ratio, rounded
 from benches.run.peers import PEER_OF, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
-from benches.run.readme import BEGIN, END, of_clients, plainly, renew
+from benches.run.readme import of_clients, plainly, renew
 from benches.run.results import Results, Sample
 from benches.run.rows import CPU, P99, ROW_OF, ROWS
 from benches.run.table import row_table, target_table
 from benches.run.targets import TARGETS, Target, judge
 
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 MACHINE = {
     "cpu": "a processor",
     "cores": "2",
@@ -232,6 +233,22 @@ def test_the_readme_has_the_drop_in_beside_the_library_that_it_stands_in_for() -
     assert of_drop_in(results_of({("lockstep", "granian"): [50.0]})) == ""
     flask = {("flask-idle", "flask"): [30_000.0], ("flask-idle", "flask-drop-in"): [3_000.0]}
     assert "at 500, bytes | 30,000 | 3,000 (10.0 x) |" in of_flask(results_of(flask))
+
+
+def test_the_readme_gets_only_what_a_run_has_measured(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        f"{BEGIN}\nold\n{END}\n<!-- applications: begin -->\nolder\n<!-- applications: end -->\n"
+    )
+    results = results_of({("echo-1", "drop-in"): [100_000.0], ("echo-1", "aiohttp"): [20_000.0]})
+    results.versions = {"drop-in": "siox 1.0, python-socketio 5, Python 3.11"}
+    here = Path(session.__file__).parents[1] / "results" / "drop-in.json"
+    assert renew(results, here, readme) == "README.md has the applications of drop-in.json"
+    text = readme.read_text()
+    assert f"{BEGIN}\nold\n{END}" in text
+    assert "older" not in text
+    assert "100,000 (5.00 x)" in text
+    assert "2026-11-23: siox 1.0, python-socketio 5. " in text
 
 
 def test_a_drop_in_has_targets_on_each_of_its_servers() -> None:
