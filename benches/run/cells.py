@@ -6,6 +6,9 @@ from benches.run.figures import rounded
 from benches.run.results import Results
 from benches.run.rows import ROW_OF
 
+SOME = 0.05
+"""Part of the measurements that something else may disturb, before the README says so: a median stands it."""
+
 
 def cell(results: Results, row: str, peers: tuple[str, ...]) -> str:
     """Write the figure of the best of some servers, and which one that is where there are several."""
@@ -29,7 +32,11 @@ def source(results: Results, peers: Iterable[str]) -> str:
     """Name the machine, the day and the versions of these servers."""
     machine = results.machine
     versions = [results.versions[name].split(", Python")[0] for name in peers if name in results.versions]
+    others = results.disturbed()
+    beside = (
+        f" Something else ran there in {others} of {len(results.samples)} measurements." if others else ""
+    )
     return (
         f"Medians of one run on {machine['cpu']}, {machine['pinned']}, Linux {machine['kernel']}, "
-        f"{results.started[:10]}: {'; '.join(dict.fromkeys(versions))}."
+        f"{results.started[:10]}: {'; '.join(dict.fromkeys(versions))}.{beside}"
     )

@@ -12,6 +12,8 @@ from benches.run.figures import Figure, figure, pick, ratio
 from benches.run.rows import ROW_OF
 
 FORMAT = 1
+STARVED = 0.05
+"""Part of its time that the generator waited for its core, above which somebody else was on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,10 @@ class Results:
     def ratio(self, row: str, peer: str, other: str, other_row: str | None = None) -> Figure | None:
         """One server's figure over another's, round by round."""
         return ratio(self.values(row, peer), self.values(other_row or row, other))
+
+    def disturbed(self) -> int:
+        """In how many measurements something else ran on the core of the generator."""
+        return sum((pick(sample.report, "load_starved") or 0.0) > STARVED for sample in self.samples)
 
     def best(self, row: str, peers: Iterable[str]) -> str | None:
         """Which of some servers did best in a row."""

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benches.run.figures import Figure, pick, rounded
+from benches.run.figures import Figure, rounded
 from benches.run.peers import PEER_OF
 from benches.run.results import Results
 from benches.run.rows import CPU, RATE, ROW_OF, Row
@@ -16,8 +16,6 @@ BUSY = 0.95
 """Part of its core above which the load generator may have been the limit, of rates."""
 BUSY_MACHINE = 0.5
 """Load average above which somebody else was at work before."""
-STARVED = 0.05
-"""Part of its time that the generator waited for its core, above which somebody else was on it."""
 
 
 def row_table(results: Results, row: Row) -> Table:
@@ -89,9 +87,8 @@ def conclude(results: Results, console: Console) -> None:
         console.print(f"[yellow]left out[/] {name}: {why}")
     for failure in results.failures:
         console.print(f"[red]failed[/] {failure}", highlight=False, soft_wrap=True)
-    starved = [pick(sample.report, "load_starved") or 0.0 for sample in results.samples]
-    if disturbed := sum(part > STARVED for part in starved):
-        who = f"{disturbed} of {len(starved)} measurements"
+    if disturbed := results.disturbed():
+        who = f"{disturbed} of {len(results.samples)} measurements"
         console.print(f"In {who} something else ran on the core of the generator.", style="yellow")
     if results.quick:
         console.print("The short form shows that everything works. Its figures say nothing.", style="yellow")
