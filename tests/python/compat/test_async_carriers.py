@@ -95,6 +95,32 @@ async def test_in_aiohttp_below_a_path() -> None:
         await runner.cleanup()
 
 
+async def test_requests_of_aiohttp_that_a_route_of_the_application_brings() -> None:
+    sio = socketio.AsyncServer(async_mode="aiohttp")
+    app = web.Application()
+    app.router.add_route("*", "/socket.io/", sio.handle_request)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        client = original.AsyncClient(reconnection=False)
+        port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        await client.connect(f"http://127.0.0.1:{port}")
+        sio.on("echo", lambda sid, value: value)
+        assert await client.call("echo", 1) == 1
+        await client.disconnect()
+        for kind in ("sanic", "tornado"):
+            theirs = type("Request", (), {"__module__": f"{kind}.web"})
+            with pytest.raises(UsageError, match=f"async_mode='{kind}'"):
+                await sio.handle_request(theirs())
+            with pytest.raises(UsageError, match=f"async_mode='{kind}'"):
+                sio.attach(theirs())
+    finally:
+        await runner.cleanup()
+        await sio.close()
+
+
 async def test_its_own_listener() -> None:
     sio = socketio.AsyncServer(ping_interval=(3, 1), cookie="io")
     sio.on("who", lambda sid: sio.get_environ(sid)["REMOTE_ADDR"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
+import engineio
 import pytest
 import socketio as original
 from async_places import heard, place, until
@@ -190,3 +192,86 @@ async def test_disconnect_inside_of_handlers() -> None:
         await until(lambda: gone == ["server disconnect", "after"])
         await sio.disconnect("nobody")
         await sio.disconnect("nobody", ignore_queue=True)
+
+
+def test_an_engine_io_class_of_the_application_is_python_socketio_alone() -> None:
+    class Engine(engineio.AsyncServer):  # type: ignore[misc]
+        pass
+
+    class Mine(socketio.AsyncServer):  # type: ignore[misc]
+        def _engineio_server_class(self) -> Any:
+            return Engine
+
+    server = Mine(async_mode="asgi")
+    assert type(server.eio) is Engine
+    assert not server._bridge.fast
+    assert driver(server) == "python-engineio's own driver for asgi"
+
+
+async def test_requests_that_come_by_handle_request() -> None:
+    sio = socketio.AsyncServer(async_mode="asgi")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await sio.handle_request(scope, receive, send)
+
+    async with place(sio, app) as here:
+        client = await here.connect()
+        await sio.emit("x", 1)
+        await heard(client, ("x", 1))
+        with pytest.raises(UsageError, match="object"):
+            await sio.handle_request(object())
+
+
+async def test_a_plain_handler_that_holds_the_loop_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with place() as here:
+
+        @here.sio.event
+        def heavy(sid: str) -> str:
+            time.sleep(0.12)
+            return "done"
+
+        client = await here.connect()
+        caplog.set_level(logging.WARNING, "socketio.server")
+        for _ in range(2):
+            assert await client.call("heavy") == "done"
+    assert len([record for record in caplog.records if "held the event loop" in record.getMessage()]) == 1
+
+
+async def test_an_awaited_emit_waits_for_a_slow_client_and_goes_on_without_it() -> None:
+    async with place(high_water=20_000, outbox_limit=50_000_000) as here:
+        slow = await here.served.join()
+        slow._reader._transport.pause_reading()  # type: ignore[attr-defined]
+        (sid,) = here.sio.manager.rooms["/"][None]
+        eio_sid = here.sio.manager.eio_sid_from_sid(sid, "/")
+
+        async def flood(send: Any) -> None:
+            for _ in range(1000):
+                await send()
+
+        by_emit = asyncio.create_task(flood(lambda: here.sio.emit("x", b"x" * 50_000, to=sid)))
+        by_hand = asyncio.create_task(flood(lambda: here.sio.eio.send(eio_sid, b"x" * 50_000)))
+        await asyncio.sleep(0.2)
+        assert not by_emit.done()
+        assert not by_hand.done()
+        slow.abort()
+        async with asyncio.timeout(5):
+            await asyncio.gather(by_emit, by_hand)
+
+
+async def test_hooks_that_another_thread_sets() -> None:
+    async with place() as here:
+        client = await here.connect()
+
+        def hook() -> None:
+            here.sio._send_packet = here.sio._send_packet
+
+        await asyncio.to_thread(hook)
+        await until(lambda: not here.sio._bridge.fast)
+        await here.sio.emit("x")
+        await heard(client, ("x",))

@@ -46,7 +46,13 @@ async def answer(bridge: Bridge, request: Any) -> Any:
     from siox.integrations.aiohttp import _Attached
 
     if not isinstance(request, web.Request):
-        raise UsageError(OTHERS.format(type(request).__module__.partition(".")[0]))
+        kind = type(request).__module__.partition(".")[0]
+        if kind in {"sanic", "tornado"}:
+            raise UsageError(OTHERS.format(kind))
+        raise UsageError(
+            "handle_request takes the scope, receive and send of ASGI, or a request of aiohttp's, "
+            f"not {request!r}"
+        )
     bridge.say("aiohttp")
     bridge.core._attach(asyncio.get_running_loop())
     if bridge.attached is None:

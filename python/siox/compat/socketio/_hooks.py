@@ -34,8 +34,8 @@ def _methods(*classes: type) -> set[str]:
 
 SERVER = {name for name in _methods(socketio.AsyncServer, socketio.Server) if name.startswith("_")} - {
     "_engineio_server_class"
-}
-"""Of a server."""
+} | {"start_background_task"}
+"""Of a server. The last one runs each handler."""
 
 MANAGER = _methods(socketio.AsyncManager, socketio.Manager) - {
     "_get_logger",
@@ -59,6 +59,7 @@ ENGINE = {
     "generate_id",
     "send",
     "send_packet",
+    "start_background_task",
 }
 """Of `server.eio`."""
 

@@ -34,6 +34,8 @@ class Served(metaclass=Watched):
             # python-socketio sets it on the class, and the last server's holds for all.
             options["serializer"] = _with_json(options.get("serializer", "default"), options["json"])
         super().__init__(**options)
+        if getattr(self.eio, "_bridge", None) is not bridge:  # type: ignore[attr-defined]
+            bridge.foreign, bridge.fast = True, False  # `_engineio_server_class` gives another
         bridges.add(bridge)
         bridge.check()
 
