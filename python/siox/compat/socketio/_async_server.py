@@ -118,6 +118,11 @@ class AsyncServer(Served, socketio.AsyncServer):
         self._bridge.pace(session)
         try:
             await super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
+        except Exception:
+            # In a task of its own a fault would be nobody's; without one it is the caller's.
+            if not self.async_handlers:
+                raise
+            self.logger.exception("handler of event %r failed for %s", data[0], sid)
         finally:
             session.running -= 1
             self._bridge.pace(session)

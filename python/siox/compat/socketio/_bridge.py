@@ -21,6 +21,7 @@ from siox.compat.socketio._environ import environ_of
 from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
 from siox.compat.socketio._json import round_trip
+from siox.compat.socketio._packets import mended
 from siox.compat.socketio._rooms import Aliases
 from siox.exceptions import UsageError
 
@@ -197,6 +198,8 @@ class Bridge:
         if self.made:
             self.hand_over()
         self.fast = False
+        if self.sio._strict:
+            self.sio.packet_class = mended(self.sio.packet_class)
 
     def hand_over(self) -> None:
         """Give python-socketio's code what the engine knows of clients. On the engine's thread."""

@@ -18,6 +18,7 @@ import socketio
 from engineio import json as plain_json
 
 from siox.compat.socketio._json import is_plain
+from siox.compat.socketio._packets import own_kind
 
 OURS = ("socketio.", "engineio.", "siox.compat.socketio")
 
@@ -148,8 +149,7 @@ def _of_packets(server: Any) -> list[str]:
     if kind.json is not plain_json and kind.json is not None and not is_plain(kind.json):
         name = getattr(kind.json, "__name__", kind.json)
         return [f"json={name!s} reads or writes plain values in its own way"]
-    if getattr(kind, "_siox_json", False):  # ours, for the sake of json=
-        kind = kind.__base__
+    kind = own_kind(kind)
     if kind is not plain and kind is not _msgpack():
         return [f"serializer={kind.__qualname__} writes and reads the packets"]
     return [f"{kind.__qualname__}.{name} is replaced" for name in overridden(kind, PACKET)]
