@@ -36,7 +36,7 @@ async def test_events_of_a_client_stay_in_order_where_that_is_asked_for(path: st
                 assert await seen.next() == ("number", value)
             with pytest.raises(RuntimeError, match="async_handlers"):
                 sio.call("question", to=client.get_sid())
-    sio.shutdown()
+    await asyncio.to_thread(sio.shutdown)
 
 
 @pytest.mark.parametrize("path", ["fast", "visible"])
@@ -58,7 +58,7 @@ async def test_a_client_may_be_let_in_before_it_is_asked_for(path: str) -> None:
         async with joined(url) as client:
             assert await client.heard.next() == ("welcome", ())
         await eventually(lambda: not sio.manager.rooms)
-    sio.shutdown()
+    await asyncio.to_thread(sio.shutdown)
 
 
 async def test_websockets_go_by_python_engineios_driver_where_the_server_does_tls() -> None:
@@ -183,8 +183,8 @@ async def test_servers_of_a_pub_sub_manager_share_their_clients(path: str) -> No
             assert ada.heard.rest() == []
     for each in wire.queues:
         each.put(None)
-    one.sio.shutdown()
-    other.sio.shutdown()
+    await asyncio.to_thread(one.sio.shutdown)
+    await asyncio.to_thread(other.sio.shutdown)
 
 
 def test_as_many_threads_as_calls_that_wait_and_no_more_than_short_ones_need() -> None:

@@ -111,7 +111,7 @@ async def test_whoever_is_connected_comes_along(transport: str) -> None:
         await eventually(lambda: not place.sio.eio.sockets)
         assert place.sent
         assert not place.sio.manager.rooms
-        place.sio.shutdown()
+        await asyncio.to_thread(place.sio.shutdown)
 
 
 async def connecting(url: str, transport: str) -> Joined:
@@ -134,7 +134,7 @@ async def test_who_leaves_while_it_connects_is_heard_of_on_either_path() -> None
             assert (await place.seen.next())[0] == "gone"
             await eventually(lambda place=place: not place.sio.eio.sockets)
             assert not place.sio.manager.rooms
-            place.sio.shutdown()
+            await asyncio.to_thread(place.sio.shutdown)
 
 
 async def test_rooms_that_are_entered_meanwhile_are_not_lost() -> None:
@@ -159,4 +159,4 @@ async def test_rooms_that_are_entered_meanwhile_are_not_lost() -> None:
             for thread in threads:
                 thread.join()
             assert set(place.sio.rooms(sid)) == {sid, "room", 7, *entered}
-        place.sio.shutdown()
+        await asyncio.to_thread(place.sio.shutdown)

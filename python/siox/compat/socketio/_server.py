@@ -120,6 +120,18 @@ class Server(Served, socketio.Server):
             self.logger.info("Disconnecting %s [%s]", sid, namespace)
             bridge.end(client)
 
+    def _handle_disconnect(self, eio_sid: str, namespace: str, reason: str | None = None) -> None:
+        """Run the disconnect handler; who has left is forgotten, whatever it does."""
+        try:
+            super()._handle_disconnect(eio_sid, namespace, reason)
+        except Exception:
+            if not self._strict or eio_sid not in self._bridge.by_sid:
+                raise
+            self.logger.exception("the disconnect handler failed for %s", eio_sid)
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            if sid is not None:
+                self.manager.disconnect(sid, namespace, ignore_queue=True)
+
     def instrument(
         self,
         auth: Any = None,

@@ -1,0 +1,292 @@
+"""Corners of the blocking server: faults, refusals, slow readers, Engine.IO, ends from every side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import threading
+from typing import Any
+
+import pytest
+from sync_places import PATHS, PATIENCE, Seen, answer, eventually, joined, raw, serving
+
+import siox.compat.socketio as socketio
+from siox import _threads
+from siox.compat.socketio._threads import Lane, Threads
+from siox.testing import Response
+
+BOTH = pytest.mark.parametrize("path", ["fast", "visible"])
+POLLING = "EIO=4&transport=polling"
+
+
+def made(path: str, **options: Any) -> tuple[Any, Seen]:
+    """A server whose log is quiet, and what it notes."""
+    sio, seen = PATHS[path](async_mode="threading", logger=QUIET, **options), Seen()
+    sio.on("echo", lambda sid, *values: values)
+    sio.on("disconnect", lambda sid, reason: seen.note("gone", reason))
+    return sio, seen
+
+
+QUIET = logging.getLogger("tests.quiet")
+QUIET.setLevel(logging.CRITICAL)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"40",  # a second CONNECT
+        b'42["disconnect"]',  # a reserved name
+        b"42{}",  # no event
+        b'450-["binary"]',  # binary, without attachments
+        b"49",  # no packet
+    ],
+)
+async def test_what_is_no_packet_ends_its_connection(path: str, message: bytes) -> None:
+    sio, seen = made(path)
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with raw(url) as client:
+            await client.text()
+            client.frame(b"40")
+            assert (await client.text()).startswith('40{"sid":')
+            client.frame(message)
+            assert (await seen.next())[0] == "gone"
+            await eventually(lambda: not sio.eio.sockets)
+    await asyncio.to_thread(sio.shutdown)
+
+
+async def test_python_socketios_own_reading_is_there_for_who_wants_it() -> None:
+    sio, seen = made("fast", strict=False)
+    sio.on("connect", lambda sid, environ: None)
+    assert not sio._bridge.fast
+    with serving(socketio.WSGIApp(sio)) as url:
+        assert await answer(url, b"40/closed,") == '44/closed,"Unable to connect"'
+        async with raw(url) as client:
+            await client.text()
+            client.frame(b"40")
+            assert (await client.text()).startswith('40{"sid":')
+            client.frame(b"49")  # the log has it, and that is all
+            client.frame(b'421["echo","there"]')
+            assert await client.text() == '431["there"]'
+    assert (await seen.next())[0] == "gone"
+    await asyncio.to_thread(sio.shutdown)
+
+
+@BOTH
+async def test_a_fault_of_an_application_is_its_own(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("tests.loud")
+    sio = PATHS[path](async_mode="threading", logger=log)
+    seen = Seen()
+
+    @sio.event
+    def disconnect(sid: str, reason: str) -> None:
+        seen.note("gone")
+        raise RuntimeError("at the end")
+
+    @sio.event
+    def ask(sid: str) -> None:
+        def answered(*values: Any) -> None:
+            seen.note("answered")
+            raise RuntimeError("in a callback")
+
+        sio.emit("question", to=sid, callback=answered)
+
+    @sio.event
+    def leave(sid: str) -> None:
+        raise SystemExit(3)
+
+    sio.on("echo", lambda sid, *values: values)
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with joined(url) as client:
+            client.on("question", lambda: None)
+            await client.emit("ask")
+            assert await seen.next() == ("answered", ())
+            if path == "fast":
+                await client.emit("leave")
+            assert await client.call("echo", 1) == 1
+        assert await seen.next() == ("gone", ())
+        await eventually(lambda: not sio.eio.sockets)
+        assert not sio.manager.rooms
+    await asyncio.to_thread(sio.shutdown)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("disconnect handler" in line or "disconnect" in line for line in lines)
+
+
+@BOTH
+async def test_a_function_says_which_origins_may_connect(path: str) -> None:
+    asked = Seen()
+
+    def allowed(origin: str, environ: dict[str, Any]) -> bool:
+        asked.note(origin, environ["REQUEST_METHOD"])
+        if origin == "http://faulty":
+            raise RuntimeError("a fault of the application")
+        return origin == "http://friend"
+
+    sio, _ = made(path, cors_allowed_origins=allowed)
+    with serving(socketio.WSGIApp(sio)) as url:
+        for origin, let_in in [("http://friend", True), ("http://foe", False), ("http://faulty", False)]:
+            response = await ask(url, {"Origin": origin})
+            assert (origin, response.status == 200) == (origin, let_in)
+            assert await asked.next() == (origin, "GET")
+        assert (await ask(url, {})).status == 200
+    await asyncio.to_thread(sio.shutdown)
+
+
+async def ask(url: str, headers: dict[str, str]) -> Response:
+    """Begin a session by polling."""
+    from serving_wsgi import Served
+
+    served = Served(int(url.rpartition(":")[2]), set())
+    return await served.ask("GET", POLLING, headers=headers)
+
+
+@BOTH
+async def test_who_reads_slowly_is_waited_for_and_loses_nothing(path: str) -> None:
+    # On the visible path who emits is only slowed down.
+    limit = {"fast": 1_000_000, "visible": 20_000_000}[path]
+    sio, _ = made(path, high_water=65_536, outbox_limit=limit)
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with raw(url) as client:
+            await client.text()
+            client.frame(b"40")
+            sid = json.loads((await client.text())[2:])["sid"]
+            emitted: list[int] = []
+
+            def work() -> None:
+                for number in range(200):
+                    sio.emit("large", (number, "x" * 60_000), to=sid)
+                    emitted.append(number)
+
+            task = sio.start_background_task(work)
+            await eventually(lambda: len(emitted) > 2)
+            for number in range(200):
+                assert (await client.text()).startswith(f'42["large",{number},')
+            await asyncio.to_thread(task.join)
+    await asyncio.to_thread(sio.shutdown)
+
+
+async def test_handlers_of_engine_io_are_called_on_the_fast_path() -> None:
+    sio, seen = made("fast")
+
+    @sio.eio.on("connect")
+    def connect(eio_sid: str, environ: dict[str, Any]) -> Any:
+        seen.note("session", environ["QUERY_STRING"].count("refuse"))
+        if "refuse" in environ["QUERY_STRING"]:
+            return False
+        return sio._handle_eio_connect(eio_sid, environ)
+
+    @sio.eio.on("disconnect")
+    def disconnect(eio_sid: str, reason: str) -> None:
+        seen.note("session over", reason)
+        sio._handle_eio_disconnect(eio_sid, reason)
+
+    assert sio._bridge.fast
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with joined(url) as client:
+            assert await seen.next() == ("session", 0)
+            assert await client.call("echo", 1) == 1
+        assert await seen.next() == ("gone", "transport close")
+        assert await seen.next() == ("session over", "transport close")
+        await ask(f"{url}", {})
+        assert await seen.next() == ("session", 0)
+        sio.eio.disconnect()
+        sio.eio.disconnect("nobody")
+        await eventually(lambda: not sio.eio.sockets)
+    assert sio._bridge.fast
+    await asyncio.to_thread(sio.shutdown)
+
+
+@BOTH
+async def test_engine_ios_own_words(path: str) -> None:
+    sio, seen = made(path)
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with joined(url) as client:
+            eio_sid = sio.manager.eio_sid_from_sid(client.get_sid(), "/")
+            assert eio_sid == client.eio.sid
+            socket = sio.eio.sockets[eio_sid]
+            assert (socket.upgraded, socket.connected, socket.closed) == (True, True, False)
+            assert socket.check_ping_timeout() is True
+            sio.eio.send(eio_sid, '2["by hand"]')
+            assert await client.heard.next() == ("by hand", ())
+            sio.eio.send("nobody", "lost")
+            with sio.eio.session(eio_sid) as session:
+                session["/"] = {"by": "hand"}
+            assert sio.get_session(client.get_sid()) == {"by": "hand"}
+            socket.close()
+            assert await seen.next() == ("gone", "server disconnect")
+            assert not sio.manager.is_connected(client.get_sid(), "/")
+            await eventually(lambda: not client.connected)
+    await asyncio.to_thread(sio.shutdown)
+
+
+async def test_a_refusal_under_way_at_the_switch_is_told() -> None:
+    for always in (False, True):
+        sio = socketio.Server(async_mode="threading", always_connect=always)
+        begun, go_on = threading.Event(), threading.Event()
+
+        @sio.event
+        def connect(sid: str, environ: dict[str, Any], *, begun: Any = begun, go_on: Any = go_on) -> bool:
+            begun.set()
+            go_on.wait(PATIENCE)
+            return False
+
+        with serving(socketio.WSGIApp(sio)) as url:
+            async with raw(url) as client:
+                await client.text()
+                client.frame(b"40")
+                await asyncio.to_thread(begun.wait, PATIENCE)
+                sio._send_eio_packet = lambda eio_sid, packet: None
+                assert not sio._bridge.fast
+                go_on.set()
+                if always:
+                    assert (await client.text()).startswith('40{"sid":')
+                    assert await client.text() == "41"
+                else:
+                    assert await client.text() == '44{"message":"Connection rejected by server"}'
+                await eventually(lambda sio=sio: not sio.manager.rooms)
+        await asyncio.to_thread(sio.shutdown)
+
+
+def test_calls_wait_where_the_system_has_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done, plain = Threads(), threading.Semaphore(0), _threads.start
+
+    def start(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_threads, "start", start)
+    threads.post(done.release)
+    monkeypatch.setattr(_threads, "start", plain)
+    threads.post(done.release)
+    for _ in range(2):
+        assert done.acquire(timeout=PATIENCE)
+    threads.rest(PATIENCE)
+
+
+def test_a_lane_keeps_the_order_and_survives_what_goes_wrong() -> None:
+    threads = Threads()
+    lane, seen, done = Lane(threads, threading.Lock()), [], threading.Event()
+
+    def fail() -> None:
+        raise SystemExit(1)
+
+    for number in range(100):
+        lane.post(lambda number=number: seen.append(number))
+    lane.post(fail)
+    lane.post(done.set)
+    assert done.wait(PATIENCE)
+    assert seen == list(range(100))
+    threads.rest(PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_has_threads_of_its_own() -> None:
+    threads, done = Threads(), threading.Event()
+    threads.post(done.set)
+    assert done.wait(PATIENCE)
+    threads._begin_anew()
+    again = threading.Event()
+    threads.post(again.set)
+    assert again.wait(PATIENCE)
+    threads.rest(PATIENCE)
