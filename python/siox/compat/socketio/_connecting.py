@@ -9,6 +9,9 @@ from typing import Any
 
 import socketio
 
+from siox._signature import shape_of
+from siox.exceptions import UsageError
+
 UNLIMITED = 1_000
 PLAIN = {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
 
@@ -42,13 +45,9 @@ def arguments_of(
 def places_of(function: Callable[..., Any]) -> int:
     """Return how many positional arguments a function takes."""
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
+        return shape_of(function).high
+    except UsageError:  # not one that siox would take, but python-socketio does
         return UNLIMITED
-    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
-        return UNLIMITED
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in kinds for each in parameters)
 
 
 def _new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
