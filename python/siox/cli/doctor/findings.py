@@ -123,7 +123,8 @@ def _events(server: Any) -> str:
 
 def _place(server: Any, module: ModuleType) -> str:
     """Return the name under which a program has a server."""
-    modules = [module, *(each for each in list(sys.modules.values()) if isinstance(each, ModuleType))]
+    # Not by isinstance: what only says that it is a module may have no attributes.
+    modules = [module, *(each for each in list(sys.modules.values()) if issubclass(type(each), ModuleType))]
     for each in modules:
         for name, value in list(object.__getattribute__(each, "__dict__").items()):
             if value is server:
