@@ -272,8 +272,8 @@ async def _set(event: asyncio.Event) -> None:
 def test_an_unknown_argument_is_told_with_the_nearest_one(
     peer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    SERVERS[peer](async_mode="asgi", ping_intervall=3)
-    assert "ping_interval" in caplog.text
+    SERVERS[peer](async_mode="asgi", ping_timeoutt=3)
+    assert "did you mean 'ping_timeout'" in caplog.text
 
 
 class Marked:

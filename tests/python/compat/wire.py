@@ -15,7 +15,7 @@ import siox.compat.socketio as compat
 from serving_uvicorn import serve
 
 PATIENCE = 5.0
-SOON = 0.4
+SOON = 0.25
 """Seconds in which what should come has come; only a library with the fault waits them to the end."""
 
 
