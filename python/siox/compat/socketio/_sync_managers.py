@@ -45,7 +45,20 @@ class Manager(FastManager, socketio.Manager):
         if until is not None:
             fast.wait_until(until)
 
-    # Another thread may leave the fast path at any time, with the rooms as they are then.
+    # Another thread may leave the fast path at any time, with the rooms as they are then. And beyond it
+    # python-socketio goes through its dicts while other threads change them.
+
+    def get_rooms(self, sid: str, namespace: str) -> list[Any]:
+        """See python-socketio's."""
+        if self._fast is not None:
+            return super().get_rooms(sid, namespace)
+        with self._lock:
+            return super().get_rooms(sid, namespace)
+
+    def basic_disconnect(self, sid: str, namespace: str, **more: Any) -> None:
+        """See python-socketio's."""
+        with self._lock:
+            super().basic_disconnect(sid, namespace, **more)
 
     def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """See python-socketio's."""
