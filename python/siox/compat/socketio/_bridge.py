@@ -209,7 +209,8 @@ class Bridge:
             client: Client = each["socket"]
             self._hand_over(rooms, client, each["rooms"])
             if client.state is State.JOINING:
-                manager.pending_connect.setdefault(client.namespace, []).append(client.id)
+                if hasattr(manager, "pending_connect"):  # older releases have no such state
+                    manager.pending_connect.setdefault(client.namespace, []).append(client.id)
                 self.wait_for_join(client)
             else:
                 self._forget_handed(client)

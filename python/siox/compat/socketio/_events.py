@@ -281,7 +281,8 @@ class AsyncBridge(Bridge):
         elif refusal is None:
             self.engine.accept(client._key)
             client.state = State.CONNECTED
-            await manager.connect(sid, namespace)
+            if hasattr(manager, "pending_connect"):
+                await manager.connect(sid, namespace)
         else:
             self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
             await manager.disconnect(sid, namespace, ignore_queue=True)
