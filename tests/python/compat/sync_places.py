@@ -109,9 +109,9 @@ async def joined(
     """Connect a client, with one transport, or by "upgrade"."""
     client = Joined(ssl_verify=ssl_verify)
     transports = {"upgrade": None}.get(transport, [transport])
-    async with asyncio.timeout(PATIENCE):
-        await client.connect(url, transports=transports, wait_timeout=PATIENCE, **how)
     try:
+        async with asyncio.timeout(PATIENCE):
+            await client.connect(url, transports=transports, wait_timeout=PATIENCE, **how)
         yield client
     finally:
         await client.close()

@@ -9,6 +9,7 @@ import os
 import threading
 from typing import Any
 
+import engineio
 import pytest
 from sync_places import PATHS, PATIENCE, Seen, answer, eventually, joined, raw, serving
 
@@ -134,12 +135,12 @@ async def test_a_function_says_which_origins_may_connect(path: str) -> None:
     await asyncio.to_thread(sio.shutdown)
 
 
-async def ask(url: str, headers: dict[str, str]) -> Response:
+async def ask(url: str, headers: dict[str, str], more: str = "") -> Response:
     """Begin a session by polling."""
     from serving_wsgi import Served
 
     served = Served(int(url.rpartition(":")[2]), set())
-    return await served.ask("GET", POLLING, headers=headers)
+    return await served.ask("GET", POLLING + more, headers=headers)
 
 
 @BOTH
@@ -167,8 +168,9 @@ async def test_who_reads_slowly_is_waited_for_and_loses_nothing(path: str) -> No
     await asyncio.to_thread(sio.shutdown)
 
 
-async def test_handlers_of_engine_io_are_called_on_the_fast_path() -> None:
-    sio, seen = made("fast")
+@BOTH
+async def test_handlers_of_engine_io_are_called(path: str) -> None:
+    sio, seen = made(path)
 
     @sio.eio.on("connect")
     def connect(eio_sid: str, environ: dict[str, Any]) -> Any:
@@ -182,19 +184,21 @@ async def test_handlers_of_engine_io_are_called_on_the_fast_path() -> None:
         seen.note("session over", reason)
         sio._handle_eio_disconnect(eio_sid, reason)
 
-    assert sio._bridge.fast
-    with serving(socketio.WSGIApp(sio)) as url:
+    assert sio._bridge.fast is (path == "fast")
+    with serving(socketio.Middleware(sio)) as url:
         async with joined(url) as client:
             assert await seen.next() == ("session", 0)
             assert await client.call("echo", 1) == 1
-        assert await seen.next() == ("gone", "transport close")
-        assert await seen.next() == ("session over", "transport close")
-        await ask(f"{url}", {})
+        ends = [await seen.next(), await seen.next()]
+        assert sorted(ends) == [("gone", "transport close"), ("session over", "transport close")]
+        await ask(url, {})
         assert await seen.next() == ("session", 0)
+        await ask(url, {}, "&refuse=1")
+        assert await seen.next() == ("session", 1)
         sio.eio.disconnect()
         sio.eio.disconnect("nobody")
         await eventually(lambda: not sio.eio.sockets)
-    assert sio._bridge.fast
+    assert sio._bridge.fast is (path == "fast")
     await asyncio.to_thread(sio.shutdown)
 
 
@@ -290,3 +294,27 @@ def test_a_fork_has_threads_of_its_own() -> None:
     threads.post(again.set)
     assert again.wait(PATIENCE)
     threads.rest(PATIENCE)
+
+
+def test_a_task_begins_though_no_hub_of_gevents_runs() -> None:
+    sio = socketio.Server(async_mode="gevent")
+    begun = threading.Event()
+    sio.start_background_task(begun.set).join()
+    assert begun.is_set()
+
+
+def test_who_has_replaced_python_engineios_server_gets_what_he_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine:
+        async_mode = "mine"
+        handlers: dict[str, Any] = {}  # noqa: RUF012
+
+        def __init__(self, **options: Any) -> None:
+            self.options = options
+
+        def on(self, event: str, handler: Any) -> None:
+            pass
+
+    monkeypatch.setattr(engineio, "Server", Mine)
+    sio = socketio.Server(ping_interval=7)
+    assert sio.eio.options == {"ping_interval": 7, "async_handlers": False}
+    assert not sio._bridge.fast

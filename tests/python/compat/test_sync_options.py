@@ -24,15 +24,15 @@ async def test_events_of_a_client_stay_in_order_where_that_is_asked_for(path: st
 
     @sio.event
     def number(sid: str, value: int) -> None:
-        if value % 3 == 0:
+        if value % 30 == 0:
             sio.sleep(0.001)
         seen.note("number", value)
 
     with serving(socketio.WSGIApp(sio)) as url:
         async with joined(url) as client:
-            for value in range(50):
+            for value in range(300):  # more than may wait unread
                 await client.emit("number", value)
-            for value in range(50):
+            for value in range(300):
                 assert await seen.next() == ("number", value)
             with pytest.raises(RuntimeError, match="async_handlers"):
                 sio.call("question", to=client.get_sid())
@@ -75,6 +75,9 @@ async def test_websockets_go_by_python_engineios_driver_where_the_server_does_tl
                 assert await client.call("echo", ("text", large)) == ("text", large)
                 await eventually(lambda client=client: client.transport() == "websocket")
             assert await seen.next() == ("gone", "transport close")
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            async with joined(url, ssl_verify=False, headers={"Origin": "http://foe"}):
+                pass
         async with joined(url, ssl_verify=False) as client:
             sio.disconnect(client.get_sid())
             assert await seen.next() == ("gone", "server disconnect")
