@@ -87,6 +87,27 @@ async def test_refusals_on_the_visible_path() -> None:
         assert not sio.manager.rooms
 
 
+async def test_a_connect_handler_that_fails_after_the_answer_and_one_of_two_arguments() -> None:
+    sio, calls = _seen(always_connect=True), []
+
+    @sio.event
+    async def connect(sid: str, environ: Any) -> None:
+        calls.append(sid)
+
+    @sio.event(namespace="/fails")
+    async def connect(sid: str, environ: Any, auth: Any) -> None:  # noqa: F811
+        raise KeyError("x")
+
+    async with place(sio) as here:
+        client = await here.connect(auth={"token": 1})
+        assert calls == [client.get_sid()]
+        raw = await here.served.join()
+        raw.frame(b"40/fails,")
+        assert (await raw.text()).startswith('40/fails,{"sid":')
+        assert (await raw.text()).startswith("41/fails,")
+        assert "/fails" not in sio.manager.rooms
+
+
 @pytest.mark.parametrize("async_handlers", [True, False])
 async def test_a_client_whose_messages_are_behind_is_read_no_further(async_handlers: bool) -> None:
     sio = _seen(async_handlers=async_handlers, max_running_handlers=20)

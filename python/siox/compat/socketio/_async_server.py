@@ -11,6 +11,7 @@ from socketio import packet
 
 from siox.compat.socketio._admin import CountingBuffer
 from siox.compat.socketio._bridge import State
+from siox.compat.socketio._connecting import takes_auth
 from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._managers import AsyncManager
 from siox.compat.socketio._served import Served
@@ -182,6 +183,8 @@ class AsyncServer(Served, socketio.AsyncServer):
             return
         refusal = UNABLE
         if self._bridge.accepts(namespace):
+            if data and not takes_auth(self, namespace):
+                data = None  # python-socketio then tries without
             try:
                 await super()._handle_connect(eio_sid, namespace, data)
                 return
@@ -191,7 +194,9 @@ class AsyncServer(Served, socketio.AsyncServer):
             sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
             if sid is not None:
                 await self.manager.disconnect(sid, namespace, ignore_queue=True)
-        answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
+        late = self.always_connect and refusal is REJECTED  # it was let in already
+        kind = packet.DISCONNECT if late else packet.CONNECT_ERROR
+        answer = self.packet_class(kind, data=dict(refusal), namespace=namespace)
         await self._send_packet(eio_sid, answer)
 
     def instrument(

@@ -42,6 +42,13 @@ def arguments_of(
     return functools.partial(_new_style_first, handler.trigger_event), arguments
 
 
+def takes_auth(server: Any, namespace: str) -> bool:
+    """Whether a namespace's connect handler has a place for the auth value."""
+    auth = object()
+    function, arguments = arguments_of(server, namespace, (None, None, auth))
+    return function is None or any(argument is auth for argument in arguments)
+
+
 def places_of(function: Callable[..., Any]) -> int:
     """Return how many positional arguments a function takes."""
     try:

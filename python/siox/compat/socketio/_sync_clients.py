@@ -64,9 +64,8 @@ class Clients(Lanes):
         with self.lock:
             if client.state is State.JOINING and client.left is None:
                 self.accept(client)
-                if not self.fast:
-                    if hasattr(self.sio.manager, "pending_connect"):  # else it is in already
-                        self.sio.manager.connect(client.id, client.namespace)
+                if not self.fast and hasattr(self.sio.manager, "pending_connect"):  # else it is in already
+                    self.sio.manager.connect(client.id, client.namespace)
 
     def _join_visibly(self, client: Client, refusal: dict[str, Any] | None) -> None:
         """The connect handler was under way when python-socketio's code took over."""
