@@ -57,7 +57,7 @@ async def test_an_application_of_files_and_another_one_around_the_server(tmp_pat
     assert life == ["startup", "shutdown"]
 
 
-@pytest.mark.parametrize("given", ["socket.io", "/ws/socket.io", None])
+@pytest.mark.parametrize("given", ["socket.io", "/ws/socket.io", "", None])
 async def test_a_mounted_application_takes_the_whole_path_and_the_rest(given: str | None) -> None:
     sio = socketio.AsyncServer(async_mode="asgi")
     outer = Starlette(routes=[Mount("/ws", app=socketio.ASGIApp(sio, socketio_path=given))])
@@ -67,7 +67,7 @@ async def test_a_mounted_application_takes_the_whole_path_and_the_rest(given: st
             await sio.emit("here")
             await heard(client, ("here",))
             await client.disconnect()
-        if given is not None:
+        if given:
             assert await _get(here, "/ws/x") == (404, "text/plain", "Not Found")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import socketio
 from engineio.static_files import get_static_file
@@ -19,13 +18,12 @@ if TYPE_CHECKING:
     from siox.compat.socketio._bridge import Bridge
 
 
-async def serve(bridge: Bridge, scope: Any, receive: Any, send: Any, tail: str = "") -> None:
+async def serve(bridge: Bridge, scope: Any, receive: Any, send: Any) -> None:
     """Serve an ASGI connection, whatever its path."""
     query = (scope.get("query_string") or b"").decode("latin-1")
     core = bridge.core
-    target = core.config.path + quote(tail)
-    if query:
-        target += f"?{query}"
+    path = core.config.path
+    target = f"{path}?{query}" if query else path
     core._attach(asyncio.get_running_loop())
     bridge.say("sockets of the ASGI server" if _gives(scope) else "ASGI messages")
     if bridge.host is None:
@@ -67,23 +65,20 @@ class ASGIApp(socketio.ASGIApp):
             await super().__call__(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(bridge, scope, receive, send)
-        elif scope["type"] in {"http", "websocket"} and (tail := self._tail(scope)) is not None:
+        elif scope["type"] in {"http", "websocket"} and self._is_ours(scope):
             if type(self.engineio_server).handle_request is not _handle_request:
                 await self.engineio_server.handle_request(scope, receive, send)
             else:
-                await serve(bridge, scope, receive, send, tail)
+                await serve(bridge, scope, receive, send)
         else:
             await self._elsewhere(scope, receive, send)
 
-    def _tail(self, scope: Any) -> str | None:
-        """Return what is behind our path in a request's, None if it is not for us."""
+    def _is_ours(self, scope: Any) -> bool:
+        """Say whether a request's path begins with ours; what follows does not count."""
         if self._route is None:
-            return ""
-        root = scope.get("root_path") or ""
-        for candidate in self._route.candidates(scope["path"], root):
-            if f"{candidate}/".startswith(self._route.path):
-                return candidate[len(self._route.path) :]
-        return None
+            return True
+        candidates = self._route.candidates(scope["path"], scope.get("root_path") or "")
+        return any(f"{candidate}/".startswith(self._route.path) for candidate in candidates)
 
     async def _elsewhere(self, scope: Any, receive: Any, send: Any) -> None:
         file = None
