@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -275,3 +277,37 @@ async def test_hooks_that_another_thread_sets() -> None:
         await until(lambda: not here.sio._bridge.fast)
         await here.sio.emit("x")
         await heard(client, ("x",))
+
+
+def test_a_fork_knows_none_of_its_parents_clients() -> None:
+    program = """
+import asyncio, os
+import siox.compat.socketio as socketio
+sio = socketio.AsyncServer(async_mode="asgi")
+
+@sio.event
+async def connect(sid, environ): ...
+
+async def live(fork):
+    listener = await sio.listen(port=0)
+    client = socketio.AsyncClient(reconnection=False)
+    await client.connect(listener.url, transports=["websocket"])
+    assert len(sio.eio.sockets) == len(sio.environ) == 1
+    if fork:
+        pid = os.fork()
+        if not pid:
+            os._exit(bool(sio.eio.sockets or sio.manager.rooms or sio.environ))
+        assert os.waitpid(pid, 0)[1] == 0
+    await sio.close()
+    await client.wait()
+
+asyncio.run(asyncio.wait_for(live(True), 10))
+pid = os.fork()
+if not pid:
+    asyncio.run(asyncio.wait_for(live(False), 10))
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr

@@ -42,6 +42,7 @@ class Core:
         """This process is a fork: the clients are its parent's."""
         super()._forked()  # type: ignore[misc]
         self._bridge.reset()
+        self._bridge.sio.environ.clear()
 
 
 class AsyncCore(Core, Server):

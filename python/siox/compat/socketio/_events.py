@@ -23,6 +23,8 @@ from siox.compat.socketio._connecting import arguments_of, refusal_of
 from siox.compat.socketio._options import split
 
 UNABLE = "Unable to connect"
+LATER = object()
+"""Stands for an environ, which is made for who wants it."""
 
 
 class AsyncEvents(EngineEvents):
@@ -320,10 +322,12 @@ class AsyncBridge(Bridge):
         """Call the connect handler; return what refuses the client, None to let it in."""
         sio, namespace, sid = self.sio, client.namespace, client.id
         try:
-            values = (sid, sio.environ[client.session.sid], auth)
-            function, arguments = arguments_of(sio, namespace, values)
+            function, arguments = arguments_of(sio, namespace, (sid, LATER, auth))
             if function is None:
                 return None
+            arguments = tuple(
+                sio.environ[client.session.sid] if value is LATER else value for value in arguments
+            )
             result = function(*arguments)
             if inspect.isawaitable(result):
                 result = await result
