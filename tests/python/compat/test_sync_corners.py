@@ -11,6 +11,7 @@ from typing import Any
 
 import engineio
 import pytest
+from programs import run
 from sync_places import PATHS, PATIENCE, Seen, answer, eventually, joined, raw, serving
 
 import siox.compat.socketio as socketio
@@ -285,15 +286,29 @@ def test_a_lane_keeps_the_order_and_survives_what_goes_wrong() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_has_threads_of_its_own() -> None:
-    threads, done = Threads(), threading.Event()
-    threads.post(done.set)
-    assert done.wait(PATIENCE)
-    threads._begin_anew()
-    again = threading.Event()
-    threads.post(again.set)
-    assert again.wait(PATIENCE)
-    threads.rest(PATIENCE)
+def test_a_fork_serves_clients_of_its_own() -> None:
+    program = """
+    import logging, os
+    import siox.compat.socketio as socketio
+    import socketio as reference
+    logging.getLogger("siox").addHandler(logging.NullHandler())  # its start-up line
+    sio = socketio.Server(async_mode="threading")
+    sio.on("echo", lambda sid, value: (value, len(sio.eio.sockets)))
+    def visit():
+        client = reference.Client()
+        client.connect(sio.listen(port=0).url, transports=["websocket"])
+        print(*client.call("echo", 1), flush=True)
+        return client
+    client = visit()
+    child = os.fork()
+    if child == 0:
+        visit()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(*client.call("echo", 2))
+    client.disconnect()
+    """
+    assert run(program, flags=()) == "1 1\n1 1\n2 1\n"
 
 
 def test_a_task_begins_though_no_hub_of_gevents_runs() -> None:

@@ -63,13 +63,17 @@ class Lanes(Bridge):
 
     def __init__(self, sio: Any) -> None:
         super().__init__(sio)
-        self.lock = threading.RLock()
-        self.runner: Runner = Threads()
         self.aliases = LockedAliases()
+        self._here = threading.local()
+
+    def reset(self) -> None:
+        """See `Bridge`. In a fork the locks may have been held by threads that are the parent's."""
+        self.lock = threading.RLock()
         self._lanes = threading.Lock()
         self._beginning = threading.Lock()
-        self._here = threading.local()
         self._chosen = False
+        self.runner: Runner = Threads()
+        super().reset()
 
     def choose_runner(self) -> None:
         """A first request is there: where it came from says where handlers run."""
