@@ -45,6 +45,8 @@ class EngineOptions(TypedDict, total=False):
     allow_request: bool
     """Whether to ask `Events.allow_request`."""
     default: Callable[[Any], Any] | None
+    plain_values: bool
+    """Ask `default` about all but what Python's own JSON writes, and bytes, bytearray and memoryview."""
     max_running_handlers: int
     max_queued_bytes: int
     io_threads: int
@@ -500,6 +502,8 @@ class Engine:
 
         Called again it hands over nothing.
         """
+    def when_session_drained(self, session: int, callback: Callable[[], None]) -> None:
+        """With `tell_sessions` or `raw_messages`: call once when `when_drained` would, for a session."""
     def set_ping(self, interval: float, timeout: float, announced: float | None = None) -> None:
         """Change the options of these names, for sessions that are open as well."""
     def send(self, session: int, message: str | bytes) -> bool:

@@ -61,6 +61,11 @@ pub enum Command {
         /// Whose.
         socket: SocketKey,
     },
+    /// The same of a session.
+    WatchSession {
+        /// Which.
+        session: SessionKey,
+    },
     /// Gives the outbox of this socket marks of its own.
     SetMarks {
         /// Whose.
@@ -126,7 +131,8 @@ impl Command {
             Self::Allow { request, .. } => Some(request.tag()),
             Self::RawSend { session, .. }
             | Self::CloseSession { session }
-            | Self::PauseSession { session, .. } => Some(session.tag()),
+            | Self::PauseSession { session, .. }
+            | Self::WatchSession { session } => Some(session.tag()),
             Self::Broadcast { .. } | Self::Adopt(_) | Self::TakeOver(_) | Self::Shutdown | Self::Abort => {
                 None
             }

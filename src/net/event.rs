@@ -119,6 +119,11 @@ pub enum Event {
         /// Which.
         socket: SocketKey,
     },
+    /// The outbox of a session fell under its low-water mark, or is gone: for those who are told of sessions.
+    SessionDrained {
+        /// Which.
+        session: SessionKey,
+    },
     /// The outbox of a socket's session came to a mark, or lost something.
     Marked {
         /// Which.

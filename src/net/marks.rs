@@ -82,6 +82,9 @@ impl Reactor {
             entry.watched = false;
             let drained = entry.sockets.tokens().map(|socket| Event::Drained { socket });
             self.batch.events.extend(drained);
+            if self.options.shows_sessions() {
+                self.batch.events.push(Event::SessionDrained { session: key });
+            }
         }
         let mark = match entry.outbox.is_slow() {
             false if refused >= marks.high_water => Some(Mark::High(refused)),
@@ -215,6 +218,14 @@ impl Reactor {
         match session.and_then(|key| self.sessions.get_mut(key)) {
             Some(entry) if entry.outbox.refused() >= low_water => entry.watched = true,
             _ => self.batch.events.push(Event::Drained { socket }),
+        }
+    }
+
+    pub(super) fn watch_session(&mut self, key: SessionKey) {
+        let low_water = self.marks_of(key).map_or(0, |marks| marks.low_water);
+        match self.sessions.get_mut(key) {
+            Some(entry) if entry.outbox.refused() >= low_water => entry.watched = true,
+            _ => self.batch.events.push(Event::SessionDrained { session: key }),
         }
     }
 }

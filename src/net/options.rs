@@ -97,6 +97,13 @@ pub struct Options {
     pub marks: Marks,
 }
 
+impl Options {
+    /// Whether the layer above is told of sessions, as all that it has or beside their sockets.
+    pub fn shows_sessions(&self) -> bool {
+        self.raw_messages || self.tell_sessions
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

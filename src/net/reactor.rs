@@ -204,6 +204,7 @@ impl Reactor {
                 }
             }
             Command::WatchDrain { socket } => self.watch_drain(socket),
+            Command::WatchSession { session } => self.watch_session(session),
             Command::SetMarks { socket, marks } => self.set_marks(socket, marks, now),
             Command::Pause { socket, paused } => self.pause_socket(socket, paused, now),
             Command::PauseSession { session, paused } => self.hold_session(session, paused, now),

@@ -286,7 +286,10 @@ impl Reactor {
         for socket in entry.sockets.tokens() {
             self.socket_closed(socket, reason.as_str(), details.clone());
         }
-        if self.options.raw_messages || self.options.tell_sessions {
+        if self.options.shows_sessions() {
+            if entry.watched {
+                self.batch.events.push(Event::SessionDrained { session: key });
+            }
             self.batch.events.push(Event::SessionClosed { session: key, reason: word });
         }
         if let Carrier::Polling(Some(get)) = entry.carrier {

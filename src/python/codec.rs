@@ -29,7 +29,7 @@ pub(super) fn encode_event<'py>(
     // Taken, not borrowed: what is encoded may run Python code that encodes.
     let mut out = BUFFER.take();
     let mut attachments = Vec::new();
-    let options = EncodeOptions { default, parser: parser_named(parser)? };
+    let options = EncodeOptions { default, plain: false, parser: parser_named(parser)? };
     let written = options.write_event(name, args, &mut out, &mut attachments);
     let data = written.map(|()| PyBytes::new(py, &out));
     if out.capacity() <= KEPT_BUFFER {

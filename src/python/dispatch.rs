@@ -91,6 +91,10 @@ impl Engine {
                 this.state().drained(socket);
                 this.call_due(py)
             }
+            Event::SessionDrained { session } => {
+                this.state().session_drained(session);
+                this.call_due(py)
+            }
             Event::Marked { socket, mark } => Self::dispatch_mark(slf, socket, mark),
             Event::Ready { link } => events.call_method1(intern!(py, "ready"), (link.to_bits(),)).map(drop),
             Event::Ended { name } => this.dispatch_ended(py, name),

@@ -129,7 +129,8 @@ impl Engine {
     #[new]
     fn new(options: &Bound<'_, PyDict>, events: Py<PyAny>) -> PyResult<Self> {
         let (mut binding, options) = (options::read_binding(options)?, options::read(options)?);
-        let encode = EncodeOptions { default: binding.default.take(), parser: options.parser };
+        let default = binding.default.take();
+        let encode = EncodeOptions { default, plain: binding.plain_values, parser: options.parser };
         let clock = Clock::new(binding.virtual_clock);
         let threads = if binding.virtual_clock { 0 } else { binding.io_threads };
         let core = Arc::new(Core::with_reactors(&options, threads, clock.start())?);

@@ -136,7 +136,7 @@ impl Manager {
         Ok(Self {
             inner: Mutex::new(Inner::new(machine)),
             events,
-            encode: EncodeOptions { default: binding.default.take(), parser },
+            encode: EncodeOptions { default: binding.default.take(), plain: false, parser },
             allowed: binding.allowed,
             slow_handler: binding.slow_handler,
             clock,

@@ -22,6 +22,8 @@ pub(super) struct Binding {
     pub(super) allowed: Allowed,
     pub(super) virtual_clock: bool,
     pub(super) io_threads: u8,
+    /// See `EncodeOptions`.
+    pub(super) plain_values: bool,
     /// A socket has rooms before it is admitted.
     pub(super) early_rooms: bool,
     /// A plain handler that holds the loop for longer is named in the log.
@@ -67,6 +69,7 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
         allowed: Allowed { running: limits::MAX_RUNNING_HANDLERS, bytes: limits::MAX_QUEUED_BYTES },
         virtual_clock: false,
         io_threads: 0,
+        plain_values: false,
         early_rooms: false,
         slow_handler: Duration::MAX,
     };
@@ -74,6 +77,7 @@ pub(super) fn read_binding(dict: &Bound<'_, PyDict>) -> PyResult<Binding> {
     set(dict, "max_queued_bytes", &mut binding.allowed.bytes)?;
     set(dict, "virtual_clock", &mut binding.virtual_clock)?;
     set(dict, "io_threads", &mut binding.io_threads)?;
+    set(dict, "plain_values", &mut binding.plain_values)?;
     set(dict, "early_rooms", &mut binding.early_rooms)?;
     set_seconds(dict, "slow_handler", &mut binding.slow_handler)?;
     Ok(binding)

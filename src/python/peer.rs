@@ -65,7 +65,7 @@ impl Peer {
         };
         let mut config = PeerConfig::default();
         config.session.allow_upgrades = upgrade;
-        let encode = EncodeOptions { default: None, parser: parser_named(parser)? };
+        let encode = EncodeOptions { default: None, plain: false, parser: parser_named(parser)? };
         let (start, moved) = (Instant::now(), AtomicU64::new(0));
         let machine = peer::Peer::new(kind, start + duration(time)).with_parser(encode.parser);
         let peer = Self { machine: Mutex::new(machine), config, encode, start, moved };

@@ -1,7 +1,7 @@
 //! Engine.IO sessions as Python sees them: whatever speaks over them, these exist.
 
 use super::engine::{Engine, socket_key};
-use super::half::Looped;
+use super::half::{Due, Looped};
 use super::options::duration;
 use super::request::Request;
 use crate::net::command::Command;
@@ -101,6 +101,17 @@ impl Engine {
     /// Reads nothing more of a session, or reads on.
     fn pause_session(slf: &Bound<'_, Self>, session: u64, paused: bool) -> PyResult<()> {
         Self::submit(slf, Command::PauseSession { session: Key::from_bits(session), paused })
+    }
+
+    /// Calls once when the outbox of a session has drained, or is gone.
+    fn when_session_drained(slf: &Bound<'_, Self>, session: u64, callback: Py<PyAny>) -> PyResult<()> {
+        let this = slf.get();
+        if !this.is_driven() {
+            return Self::call_soon(slf, Due::Call(callback));
+        }
+        let session = Key::from_bits(session);
+        this.state().session_drains.entry(session).or_default().push(callback);
+        Self::submit(slf, Command::WatchSession { session })
     }
 
     /// The sockets of a session, those that are not admitted yet among them.

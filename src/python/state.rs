@@ -8,7 +8,7 @@ use super::scopes::Scopes;
 use crate::net::adopting::AdoptedName;
 use crate::net::core::Turn;
 use crate::net::event::{Batch, Event};
-use crate::net::keys::{LinkKey, SessionKey, SocketKey, SocketName};
+use crate::net::keys::{LinkKey, SessionKey, SessionName, SocketKey, SocketName};
 use crate::net::session::HandshakeInfo;
 use crate::net::slots::KeyMap;
 use crate::proto::socket::ack::Outcome;
@@ -96,6 +96,7 @@ pub(super) struct State {
     /// Messages that were read before Python took Socket.IO over.
     pub(super) handed: VecDeque<(SessionKey, Part)>,
     pub(super) drains: KeyMap<SocketName, Vec<Py<PyAny>>>,
+    pub(super) session_drains: KeyMap<SessionName, Vec<Py<PyAny>>>,
     pub(super) sweeps: Vec<Py<PyAny>>,
     pub(super) idle: Vec<Py<PyAny>>,
     /// Who waits until no acknowledgement is waited for.
@@ -171,6 +172,12 @@ impl State {
         self.due.extend(callbacks.into_iter().map(Due::Call));
     }
 
+    /// The same of a session's.
+    pub(super) fn session_drained(&mut self, session: SessionKey) {
+        let callbacks = self.session_drains.remove(&session).unwrap_or_default();
+        self.due.extend(callbacks.into_iter().map(Due::Call));
+    }
+
     /// No handler that runs will end, as its loop is closed.
     pub(super) fn handlers_lost(&mut self) {
         let waits =
@@ -198,7 +205,7 @@ impl State {
         for handlers in self.sockets.values().filter_map(|known| known.handlers.as_ref()) {
             visit.call(handlers)?;
         }
-        let drains = self.drains.values().flatten();
+        let drains = self.drains.values().chain(self.session_drains.values()).flatten();
         for object in objects.chain(drains).chain(&self.sweeps).chain(&self.idle).chain(&self.answered) {
             visit.call(object)?;
         }

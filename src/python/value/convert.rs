@@ -6,24 +6,16 @@ use super::form::Form;
 use super::write::{Encoder, Written};
 use super::{attachment, record};
 use pyo3::prelude::*;
-use pyo3::types::{PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyString, PyTime, PyTuple};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDate, PyDateTime, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTime,
+    PyTuple,
+};
 
 /// Writes an object that is of none of JSON's exact types.
 #[cold]
 pub(super) fn write<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, value: &Bound<'py, PyAny>) -> Written {
-    if let Some(inner) = enum_value(value)? {
-        return instead(encoder, value, &inner);
-    }
-    if let Some(written) = write_subclass(encoder, value) {
-        return written;
-    }
-    if let Some(written) = record::write(encoder, value) {
-        return written;
-    }
-    if let Some(written) = write_scalar(encoder, value) {
-        return written;
-    }
-    if let Some(written) = attachment::write(encoder, value) {
+    let written = if encoder.plain { write_plain(encoder, value) } else { write_rich(encoder, value)? };
+    if let Some(written) = written {
         return written;
     }
     match encoder.default {
@@ -33,6 +25,31 @@ pub(super) fn write<'py, F: Form>(encoder: &mut Encoder<'_, 'py, F>, value: &Bou
         }
         None => Err(Fault::unsupported(value)),
     }
+}
+
+/// What has a form that everybody would give it.
+fn write_rich<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Result<Option<Written>, Fault> {
+    if let Some(inner) = enum_value(value)? {
+        return Ok(Some(instead(encoder, value, &inner)));
+    }
+    let written = write_subclass(encoder, value);
+    let written = written.or_else(|| record::write(encoder, value));
+    let written = written.or_else(|| write_scalar(encoder, value));
+    Ok(written.or_else(|| attachment::write(encoder, value)))
+}
+
+/// What Python's own JSON writes, and bytes.
+fn write_plain<'py, F: Form>(
+    encoder: &mut Encoder<'_, 'py, F>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Written> {
+    let is_bytes = value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyByteArray>()
+        || value.is_instance_of::<PyMemoryView>();
+    if is_bytes { attachment::write(encoder, value) } else { write_subclass(encoder, value) }
 }
 
 /// The value of an enum's member.

@@ -15,6 +15,8 @@ use pyo3::types::PyTuple;
 pub(crate) struct EncodeOptions {
     /// Called with an object of a type that no rule covers; what it returns is sent in its place.
     pub(crate) default: Option<Py<PyAny>>,
+    /// It is called with all but what Python's own JSON writes, and bytes: no other rule covers anything.
+    pub(crate) plain: bool,
     /// The form of packets.
     pub(crate) parser: Parser,
 }
@@ -22,11 +24,11 @@ pub(crate) struct EncodeOptions {
 /// Runs the encoder of the parser's form.
 macro_rules! run {
     ($options:expr, $py:expr, $root:expr, $out:expr, $attachments:expr, $encoder:ident => $write:expr) => {{
-        let default = $options.default.as_ref();
-        match $options.parser {
-            Parser::Json => Encoder::<Json>::run($py, $root, default, $out, $attachments, |$encoder| $write),
+        let options: &EncodeOptions = $options;
+        match options.parser {
+            Parser::Json => Encoder::<Json>::run($py, $root, options, $out, $attachments, |$encoder| $write),
             Parser::Msgpack => {
-                Encoder::<Msgpack>::run($py, $root, default, $out, $attachments, |$encoder| $write)
+                Encoder::<Msgpack>::run($py, $root, options, $out, $attachments, |$encoder| $write)
             }
         }
     }};

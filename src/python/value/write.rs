@@ -1,5 +1,6 @@
 //! Python objects written in one pass: the types that JSON is made of. The others are in `convert`.
 
+use super::encode::EncodeOptions;
 use super::fault::{Cause, Fault, Step, type_name};
 use super::ffi::{self, Exact};
 use super::form::{Form, Slot};
@@ -30,6 +31,8 @@ pub(super) type Written = Result<(), Fault>;
 pub(super) struct Encoder<'a, 'py, F> {
     pub(super) py: Python<'py>,
     pub(super) default: Option<&'a Bound<'py, PyAny>>,
+    /// See [`EncodeOptions::plain`].
+    pub(super) plain: bool,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) attachments: &'a mut Vec<Bytes>,
     pub(super) form: F,
@@ -41,15 +44,16 @@ impl<'py, F: Form> Encoder<'_, 'py, F> {
     pub(super) fn run(
         py: Python<'py>,
         root: &str,
-        default: Option<&Py<PyAny>>,
+        options: &EncodeOptions,
         out: &mut Vec<u8>,
         attachments: &mut Vec<Bytes>,
         write: impl FnOnce(&mut Encoder<'_, 'py, F>) -> Written,
     ) -> PyResult<()> {
         let _running = Running::start()?;
         let (out_len, attachments_len) = (out.len(), attachments.len());
-        let (default, form) = (default.map(|default| default.bind(py)), F::default());
-        let mut encoder = Encoder { py, default, out, attachments, form, depth_left: MAX_JSON_DEPTH };
+        let (default, form) = (options.default.as_ref().map(|default| default.bind(py)), F::default());
+        let (plain, depth_left) = (options.plain, MAX_JSON_DEPTH);
+        let mut encoder = Encoder { py, default, plain, out, attachments, form, depth_left };
         let written = write(&mut encoder).and_then(|()| encoder.check_size(out_len));
         drop(encoder);
         written.map_err(|fault| {

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import array
+import dataclasses
+import datetime
+import decimal
+import enum
 import json
 import zlib
 from types import SimpleNamespace
@@ -263,3 +268,75 @@ async def test_who_says_goodbye_is_known_by_it() -> None:
             ("disconnect", session, "transport close"),
             ("closed", session, "client disconnect"),
         ]
+
+
+async def test_who_waits_for_a_session_is_called_once_when_it_drains_or_ends() -> None:
+    io = NotingServer(raw_messages=True, low_water=10, high_water=1000)
+    calls: list[str] = []
+    async with testing.wire(io) as wire:
+        opened = await wire.request("GET", POLLING)
+        target = f"{POLLING}&sid={json.loads(opened.text[1:])['sid']}"
+        [session] = io.engine.sessions()
+        io.engine.when_session_drained(session, lambda: calls.append("at once"))
+        await wire.settle()
+        assert calls == ["at once"]
+        io.engine.send(session, "x" * 500)
+        await wire.settle()
+        io.engine.when_session_drained(session, lambda: calls.append("read"))
+        await wire.settle()
+        assert calls == ["at once"]
+        await wire.request("GET", target)
+        await wire.settle()
+        assert calls == ["at once", "read"]
+        io.engine.send(session, "x" * 500)
+        await wire.settle()
+        io.engine.when_session_drained(session, lambda: calls.append("gone"))
+        await wire.request("POST", target, body=b"1")
+        await wire.settle()
+        io.engine.when_session_drained(session, lambda: calls.append("long gone"))
+        await wire.settle()
+        assert calls == ["at once", "read", "gone", "long gone"]
+        assert io.names() == ["session", "closed"]
+
+
+@dataclasses.dataclass
+class Record:
+    a: int
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Name(enum.StrEnum):
+    ADA = "ada"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_the_application_says_how_values_look_that_json_does_not_have(plain: bool) -> None:
+    asked: list[Any] = []
+
+    def default(value: Any) -> Any:
+        asked.append(value)
+        return f"<{type(value).__name__}>"
+
+    io = NotingServer(default=default, plain_values=plain)
+    own = [datetime.date(2026, 1, 2), decimal.Decimal("1.5"), Record(1), Colour.RED, array.array("b", b"a")]
+    theirs: list[Any] = [Name.ADA, True, (1,), {"k": [None]}, bytearray(b"b"), memoryview(b"c"), b"d"]
+    async with testing.wire(io) as wire:
+        websocket = await joined(wire, "/a")
+        await websocket.receive()
+        io.engine.emit(io.clients[0].key, "e", (own, theirs, {*()}))
+        text = str(await websocket.receive())
+        head, data = text.split(",", 1)
+        values = json.loads(data)[1:]
+        binary = [{"_placeholder": True, "num": number} for number in range(4)]
+        if plain:
+            assert (head, asked) == ("453-/a", [*own, set()])
+            assert values[0] == ["<date>", "<Decimal>", "<Record>", "<Colour>", "<array>"]
+            assert values[1] == ["ada", True, [1], {"k": [None]}, *binary[:3]]
+        else:
+            assert (head, asked) == ("454-/a", [set()])
+            assert values[0] == ["2026-01-02", "1.5", {"a": 1}, 1, binary[0]]
+            assert values[1] == ["ada", True, [1], {"k": [None]}, *binary[1:]]
+        assert values[2] == "<set>"

@@ -86,6 +86,31 @@ fn who_waits_for_the_outbox_is_told_when_its_session_ends() {
 }
 
 #[test]
+fn who_waits_for_a_session_is_told_with_who_waits_for_its_socket() {
+    let mut server = Server::with(|options| options.tell_sessions = true);
+    let (mut client, socket) = slow(&mut server);
+    let session = server.session_of(socket);
+    let told =
+        |server: &Server| server.seen.iter().filter(|&seen| *seen == Seen::SessionDrained(session)).count();
+    server.order(Command::WatchSession { session });
+    server.settle();
+    assert_eq!(told(&server), 1);
+    pile_up(&mut server, socket, 2 * MIB);
+    server.order(Command::WatchSession { session });
+    server.settle();
+    assert_eq!(told(&server), 1);
+    client.frames(&mut server);
+    assert_eq!((told(&server), server.pending(socket)), (2, 0));
+    pile_up(&mut server, socket, MIB);
+    server.order(Command::WatchSession { session });
+    drop(client);
+    server.until("the end", |server| (server.stat("sessions") == 0).then_some(()));
+    server.order(Command::WatchSession { session });
+    server.settle();
+    assert_eq!(told(&server), 4);
+}
+
+#[test]
 fn a_reader_slower_than_its_producer_is_disconnected_in_the_end() {
     let mut server = Server::with(|options| options.marks.limit = MIB);
     let (mut client, socket) = slow(&mut server);

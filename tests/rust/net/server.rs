@@ -31,6 +31,7 @@ pub(super) enum Seen {
     Opened(SessionKey),
     Closed(SessionKey, &'static str),
     Drained(SocketKey),
+    SessionDrained(SessionKey),
     Marked(SocketKey, Mark),
     Allow(RequestKey),
     Ready(LinkKey),
@@ -58,6 +59,7 @@ impl Seen {
                 Self::Raw { session, data: batch.bytes(&data).to_vec(), binary }
             }
             Event::Drained { socket } => Self::Drained(socket),
+            Event::SessionDrained { session } => Self::SessionDrained(session),
             Event::Marked { socket, mark } => Self::Marked(socket, mark),
             Event::AllowRequest { request } => Self::Allow(request),
             Event::Ready { link } => Self::Ready(link),
