@@ -261,9 +261,14 @@ def test_calls_wait_where_the_system_has_no_more_threads(monkeypatch: pytest.Mon
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(_threads, "start", start)
+
+    def start_one(run: Any, name: str) -> Any:
+        return start() if "watch" in name else plain(run, name)
+
+    threads.post(done.release)
+    monkeypatch.setattr(_threads, "start", start_one)
     threads.post(done.release)
     monkeypatch.setattr(_threads, "start", plain)
-    threads.post(done.release)
     for _ in range(2):
         assert done.acquire(timeout=PATIENCE)
     threads.rest(PATIENCE)
@@ -309,6 +314,18 @@ def test_a_fork_serves_clients_of_its_own() -> None:
     client.disconnect()
     """
     assert run(program, flags=()) == "1 1\n1 1\n2 1\n"
+
+
+async def test_it_listens_and_closes_and_listens_again() -> None:
+    sio, seen = made("fast")
+    for _ in range(2):
+        url = (await asyncio.to_thread(sio.listen, port=0)).url
+        async with joined(url) as client:
+            assert await client.call("echo", 1) == 1
+            await asyncio.to_thread(sio.close, timeout=PATIENCE)
+            assert await seen.next() == ("gone", "server disconnect")
+            await eventually(lambda client=client: not client.connected)
+    await asyncio.to_thread(sio.shutdown)
 
 
 def test_a_task_begins_though_no_hub_of_gevents_runs() -> None:

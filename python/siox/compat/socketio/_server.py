@@ -257,6 +257,14 @@ class Server(Served, socketio.Server):
         core = self._bridge.own_core("its own listener")
         return core.listen(port=port, host=host, path=path)  # type: ignore[no-any-return]
 
+    def close(self, *, timeout: float | None = None) -> None:
+        """Disconnect everybody and stop listening: see `siox.sync.Server.close`.
+
+        Args:
+            timeout: seconds for that, by default the argument `close_timeout`.
+        """
+        self._bridge.core.close(timeout=timeout)
+
     def run(
         self,
         *,

@@ -104,7 +104,10 @@ class Threads:
         with self._lock:
             begin, self._watching = not self._watching, True
         if begin:
-            self._join_watch = _threads.start(self._watch, "siox handlers' watch")
+            try:
+                self._join_watch = _threads.start(self._watch, "siox handlers' watch")
+            except RuntimeError:  # with the next thread, then
+                self._watching = False
         return True
 
     def next(self, worker: _Worker) -> Act | None:
