@@ -127,7 +127,8 @@ async def under_aiohttp(io: siox.Server, *, giving: bool = True) -> AsyncIterato
     @web.middleware
     async def count(request: web.Request, handler: Any) -> web.StreamResponse:
         nonlocal websockets
-        websockets += "Upgrade" in request.headers
+        left = request.transport is None or request.transport.is_closing()
+        websockets += "Upgrade" in request.headers and not left
         response: web.StreamResponse = await handler(request)
         return response
 

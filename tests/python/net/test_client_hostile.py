@@ -561,6 +561,7 @@ FLOODS: dict[str, Script] = {
 }
 
 
+@pytest.mark.timeout(120)  # on a busy machine
 @cases(FLOODS)
 async def test_a_flood_does_not_make_it_grow(case: Script, good: int) -> None:
     """The server sends 64 MiB and reads nothing: the client takes it, stops reading, or leaves."""
