@@ -50,6 +50,9 @@ async def test_refusals_and_faults_of_connect_handlers(caplog: pytest.LogCapture
     async def fail(sid: str, environ: Any) -> None:
         raise KeyError("broken")
 
+    def unsendable(sid: str, environ: Any) -> None:
+        raise REFUSED("no", object())
+
     def built_in(sid: str, environ: Any) -> None:
         raise ConnectionRefusedError
 
@@ -59,6 +62,7 @@ async def test_refusals_and_faults_of_connect_handlers(caplog: pytest.LogCapture
             "/refused": refuse,
             "/failed": fail,
             "/builtin": built_in,
+            "/object": unsendable,
         }
         for namespace, handler in handlers.items():
             here.sio.on("connect", handler, namespace=namespace)
@@ -74,6 +78,7 @@ async def test_refusals_and_faults_of_connect_handlers(caplog: pytest.LogCapture
             ("/builtin", {"message": "Connection refused by server"}),
             ("/failed", {"message": "Connection rejected by server"}),
             ("/false", {"message": "Connection rejected by server"}),
+            ("/object", {"message": "Unable to connect"}),
             ("/refused", {"message": "no", "data": ["way", 1]}),
             ("/unknown", {"message": "Unable to connect"}),
         ]
@@ -191,6 +196,34 @@ async def test_views_are_live() -> None:
         assert "/x" not in manager.rooms
         assert list(manager.get_participants("/", ["r", "x"])) == [(sid, eio_sid)]
         assert manager.sid_from_eio_sid(eio_sid, "/") == sid
+        assert manager.sid_from_eio_sid(eio_sid, "/x") is None
+        room = {sid: eio_sid}
+        assert manager.rooms.copy().keys() == {"/"}
+        assert manager.rooms["/"].copy() == {None: room, sid: room, "r": room}
+        assert manager.rooms["/"]["r"].copy() == room
+        assert len(manager.rooms) == 1
+        assert len(manager.rooms["/"]) == 3
+        assert repr(manager.rooms["/"]["r"]) == f"bidict({room!r})"
+        assert repr(eio_sid) in repr(manager.rooms)
+        assert repr(sid) in repr(manager.rooms["/"])
+        for missing in (
+            lambda: manager.rooms["/x"],
+            lambda: manager.rooms["/"]["x"],
+            lambda: manager.rooms["/"]["r"]["x"],
+        ):
+            with pytest.raises(KeyError):
+                missing()
+        other = (await here.connect()).get_sid()
+        with pytest.raises(KeyError):
+            manager.rooms["/"]["r"][other]
+        await sio.disconnect(other)
+        assert not manager.is_connected([], "/")
+        await until(lambda: len(sio.environ) == 1)
+        assert sio.eio.sockets.copy().keys() == {eio_sid}
+        assert eio_sid in repr(sio.eio.sockets)
+        assert list(sio.environ.keys()) == [key for key, _ in sio.environ.items()]
+        assert sio.environ.values() == [sio.environ[eio_sid]]
+        assert sio.environ.get("x") is None
         assert manager.is_connected(sid, "/")
         assert not manager.is_connected(sid, "/other")
         assert list(sio.environ) == [eio_sid]

@@ -167,3 +167,93 @@ async def test_a_connect_handler_under_way_is_answered_after_the_switch() -> Non
         await sio.emit("hello", room="early")
         await heard(client, ("hello",))
         assert list(sio.manager.rooms["/"][None]) == [client.get_sid()]
+
+
+async def test_the_answer_was_given_and_the_connect_handler_still_runs() -> None:
+    async with place(always_connect=True) as here:
+        sio, begun, go_on = here.sio, asyncio.Event(), asyncio.Event()
+
+        @sio.event
+        async def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
+            begun.set()
+            await go_on.wait()
+            return auth is None
+
+        stays = await here.connect()
+        left: list[str] = []
+        leaves = here.client()
+        leaves.on("disconnect", left.append)
+        await here.connect(leaves, auth={"no": 1})
+        sio._send_packet = sio._send_packet
+        go_on.set()
+        await until(lambda: left == ["server disconnect"])
+        await until(lambda: list(sio.manager.rooms["/"][None]) == [stays.get_sid()])
+
+
+async def test_a_client_that_was_leaving_keeps_its_rooms_until_its_handler_has_ended() -> None:
+    async with place() as here:
+        sio, begun, go_on, rooms = here.sio, asyncio.Event(), asyncio.Event(), []
+
+        @sio.event
+        async def disconnect(sid: str, reason: str) -> None:
+            begun.set()
+            await go_on.wait()
+            rooms.append(sio.rooms(sid))
+
+        client = await here.connect()
+        sid = client.get_sid()
+        await sio.enter_room(sid, "room")
+        await client.disconnect()
+        async with asyncio.timeout(5):
+            await begun.wait()
+        sio._send_packet = sio._send_packet
+        assert not sio.manager.is_connected(sid, "/")
+        go_on.set()
+        await until(lambda: rooms)
+        assert set(rooms[0]) == {sid, "room"}
+        await until(lambda: not sio.manager.rooms)
+
+
+async def test_a_replaced_way_in_is_called() -> None:
+    async with place() as here:
+        sio, seen = here.sio, []
+        plain = sio._handle_eio_message
+
+        async def message(eio_sid: str, data: Any) -> None:
+            seen.append(data)
+            await plain(eio_sid, data)
+
+        sio._handle_eio_message = message
+        sio.on("echo", lambda sid, value: value)
+        client = await here.connect()
+        assert await client.call("echo", 1) == 1
+        assert seen == ["0{}", '21["echo",1]']
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_handlers_of_engine_io_are_heard_and_may_refuse(seen: bool) -> None:
+    async with place() as here:
+        sio, told = here.sio, []
+        if seen:
+            sio._send_packet = sio._send_packet
+
+        async def connect(eio_sid: str, environ: dict[str, Any]) -> Any:
+            told.append("connect")
+            await sio._handle_eio_connect(eio_sid, environ)
+            return "refused=1" not in environ["QUERY_STRING"] or "no"
+
+        async def disconnect(eio_sid: str, reason: str) -> None:
+            told.append(reason)
+            await sio._handle_eio_disconnect(eio_sid, reason)
+
+        sio.eio.on("connect", connect)
+        sio.eio.on("disconnect", disconnect)
+        assert sio._bridge.fast is not seen
+        client = await here.served.join()
+        client.abort()
+        await until(lambda: told == ["connect", "transport close"])
+        other = await here.served.websocket("EIO=4&transport=websocket&refused=1")
+        await other.close_code()
+        await until(lambda: not sio.eio.sockets)
+        assert not sio.environ
+        assert not sio.manager.rooms

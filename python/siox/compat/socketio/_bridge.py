@@ -220,7 +220,7 @@ class Bridge:
             if client.state is State.LEAVING:
                 self._hand_over(rooms, client, self.engine.rooms(client._key))
                 manager.pending_disconnect.setdefault(client.namespace, []).append(client.id)
-        manager._rooms = rooms
+        manager.rooms = rooms
 
     def _hand_over(self, rooms: dict[str, dict[Any, Any]], client: Client, aliases: Iterable[str]) -> None:
         there = rooms.setdefault(client.namespace, {})
