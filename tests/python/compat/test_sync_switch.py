@@ -145,12 +145,13 @@ async def test_rooms_that_are_entered_meanwhile_are_not_lost() -> None:
             stop = threading.Event()
             entered: list[int] = []
 
-            def enter() -> None:
+            def enter(room: int) -> None:
                 while not stop.is_set():
-                    entered.append(len(entered) + 100)
-                    place.sio.enter_room(sid, entered[-1])
+                    place.sio.enter_room(sid, room)
+                    entered.append(room)
+                    room += 2
 
-            threads = [threading.Thread(target=enter) for _ in range(2)]
+            threads = [threading.Thread(target=enter, args=(first,)) for first in (100, 101)]
             for thread in threads:
                 thread.start()
             await asyncio.sleep(0.01)
