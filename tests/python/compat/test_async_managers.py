@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -123,8 +124,9 @@ async def test_json_of_the_application_is_per_server() -> None:
         assert here.sio._bridge.fast
         one, two, three = await here.connect(), await there.connect(), await third.connect()
         assert not there.sio._bridge.fast
-        await here.sio.emit("day", {"s": {1, 2}})
-        await heard(one, ("day", {"s": [1, 2]}))
+        day = datetime.date(2020, 2, 2)
+        await here.sio.emit("day", {"d": [day], "s": {1, 2}, "b": b"1"})
+        await heard(one, ("day", {"d": ["02.02.2020"], "s": [1, 2], "b": b"1"}))
         third.sio._send_packet = third.sio._send_packet
         for sio in (there.sio, third.sio):
             await sio.emit("number", 1.5)

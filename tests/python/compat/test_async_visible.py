@@ -151,8 +151,33 @@ async def test_rooms_are_left_out_on_the_visible_path_too() -> None:
         await here.sio.enter_room(one.get_sid(), 5)
         await here.sio.emit("some", except_room=[5], volatile=True)
         await here.sio.emit("all")
+        await here.sio.emit("five", to=[5, "none"])
         await heard(two, ("some",), ("all",))
-        await heard(one, ("all",))
+        await heard(one, ("all",), ("five",))
+
+
+async def test_one_slow_client_holds_nobody_up_but_who_sends_to_it() -> None:
+    async with place(_seen(high_water=20_000, outbox_limit=50_000_000)) as here:
+        slow, client = await here.served.join(), await here.connect()
+        slow._reader._transport.pause_reading()  # type: ignore[attr-defined]
+        sids = set(here.sio.manager.rooms["/"][None])
+        (sid,) = sids - {client.get_sid()}
+
+        async def to_one() -> None:
+            for _ in range(1000):
+                await here.sio.emit("one", b"x" * 50_000, to=sid)
+
+        waiting = asyncio.create_task(to_one())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        async with asyncio.timeout(5):
+            for number in range(20):
+                await here.sio.emit("all", number)
+        await heard(client, *[("all", number) for number in range(20)])
+        assert not waiting.done()
+        slow.abort()
+        async with asyncio.timeout(5):
+            await waiting
 
 
 async def _virtual(here: Place) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from contextvars import ContextVar
 from typing import Any
 
 import engineio
@@ -13,6 +14,9 @@ from siox.compat.socketio._core import AsyncCore
 from siox.compat.socketio._engine import EngineHalf
 from siox.compat.socketio._views import EngineSocket
 
+patient: ContextVar[bool] = ContextVar("siox_patient", default=True)
+"""Whether a send waits while much waits for its client: what goes to many must not wait for one."""
+
 
 class AsyncEngineSocket(EngineSocket):
     """What stands for an Engine.IO connection."""
@@ -21,7 +25,7 @@ class AsyncEngineSocket(EngineSocket):
 
     async def send(self, packet: Any) -> None:
         """Send a packet; waits while much waits for this client."""
-        if self.server._push(self, packet):
+        if self.server._push(self, packet) and patient.get():
             await Until(functools.partial(self._bridge.when_session_drained, self._session))
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:

@@ -102,10 +102,7 @@ class AsyncBridge(Bridge):
 
     def when_session_drained(self, session: Session, callback: Callable[[], None]) -> None:
         """Call once little waits for a session's client."""
-        for client in session.clients:
-            self.engine.when_drained(client._key, callback)
-            return
-        asyncio.get_running_loop().call_later(0.05, callback)
+        self.engine.when_session_drained(session.key, callback)
 
     async def end_session(self, session: Session, reason: str | None) -> None:
         """End a connection; on the visible path its handlers have heard of it when this returns."""

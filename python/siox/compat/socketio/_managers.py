@@ -12,6 +12,7 @@ import socketio
 from socketio.async_pubsub_manager import AsyncPubSubManager as OriginalPubSub
 
 from siox._awaitables import Until
+from siox.compat.socketio._async_engine import patient
 from siox.compat.socketio._bridge import Bridge, State
 from siox.compat.socketio._hooks import MANAGER, Watched
 from siox.compat.socketio._rooms import listed
@@ -320,9 +321,15 @@ class AsyncManager(FastManager, socketio.AsyncManager):
         if fast is None:
             if kwargs.get("except_room") is not None:
                 skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
-            await super().emit(
-                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
-            )
+            one = to or room
+            alone = isinstance(one, str) and one in self.rooms.get(namespace, {}).get(None, {})
+            token = patient.set(alone and self._patient)
+            try:
+                await super().emit(
+                    event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
+                )
+            finally:
+                patient.reset(token)
             return
         until = self._emit_now(
             fast,
@@ -335,9 +342,13 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             bool(kwargs.get("volatile")),
             kwargs.get("except_room"),
         )
-        # Who listens to other servers must not wait for one slow client.
-        if until is not None and asyncio.current_task() is not getattr(self, "thread", None):
+        if until is not None and self._patient:
             await Until(until)
+
+    @property
+    def _patient(self) -> bool:
+        """Who listens to other servers must not wait for one slow client."""
+        return asyncio.current_task() is not getattr(self, "thread", None)
 
 
 _added: ContextVar[dict[str, Any] | None] = ContextVar("siox_added", default=None)
