@@ -146,9 +146,7 @@ async def ask(url: str, headers: dict[str, str], more: str = "") -> Response:
 
 @BOTH
 async def test_who_reads_slowly_is_waited_for_and_loses_nothing(path: str) -> None:
-    # On the visible path who emits is only slowed down.
-    limit = {"fast": 1_000_000, "visible": 20_000_000}[path]
-    sio, _ = made(path, high_water=65_536, outbox_limit=limit)
+    sio, _ = made(path, high_water=65_536, outbox_limit=1_000_000)
     with serving(socketio.WSGIApp(sio)) as url:
         async with raw(url) as client:
             await client.text()
@@ -166,6 +164,32 @@ async def test_who_reads_slowly_is_waited_for_and_loses_nothing(path: str) -> No
             for number in range(200):
                 assert (await client.text()).startswith(f'42["large",{number},')
             await asyncio.to_thread(task.join)
+    await asyncio.to_thread(sio.shutdown)
+
+
+@BOTH
+async def test_nobody_waits_for_others_who_read_nothing(path: str) -> None:
+    sio, seen = made(path, high_water=65_536, outbox_limit=1_000_000)
+    sio.on("connect", lambda sid, environ: sio.enter_room(sid, "room"))
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with raw(url) as stalled, raw(url) as client:
+            for each in (stalled, client):
+                await each.text()
+                each.frame(b"40")
+                assert (await each.text()).startswith("40")
+            heard = threading.Semaphore(1)
+
+            def work() -> None:
+                for number in range(200):
+                    heard.acquire(timeout=PATIENCE)
+                    sio.emit("large", (number, "x" * 60_000), to="room")
+
+            task = sio.start_background_task(work)
+            for number in range(200):
+                assert (await client.text()).startswith(f'42["large",{number},')
+                heard.release()
+            await asyncio.to_thread(task.join)
+            assert (await seen.next())[0] == "gone"
     await asyncio.to_thread(sio.shutdown)
 
 

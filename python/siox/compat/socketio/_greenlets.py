@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -32,19 +33,25 @@ class Greenlets:
     def rest(self, timeout: float) -> None:
         """See `Runner`: a greenlet that has nothing to do has ended."""
 
-    def wait_for(self, future: Future[T]) -> T:
+    def wait_for(self, future: Future[T], timeout: float | None = None) -> T:
         """See `Runner`; other greenlets go on meanwhile."""
         if not _threads.is_green() and not future.done():
             done = self._event()
             watcher = self._hub.loop.async_()
             watcher.start(done.set)
-            future.add_done_callback(watcher.send_ignoring_arg)
+
+            def tell(_: Future[T]) -> None:
+                with contextlib.suppress(Exception):  # it is closed: nobody waits any more
+                    watcher.send()
+
+            future.add_done_callback(tell)
             try:
-                done.wait()
+                done.wait(timeout)
             finally:
                 watcher.stop()
                 watcher.close()
-        return future.result()
+            timeout = 0
+        return future.result(timeout)
 
 
 def in_greenlet() -> bool:

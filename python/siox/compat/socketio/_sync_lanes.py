@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from siox.compat.socketio._bridge import Bridge, Client, Session, State
@@ -14,8 +16,8 @@ from siox.compat.socketio._rooms import Aliases
 from siox.compat.socketio._threads import Lane, Runner, Threads
 from siox.sync import _background
 
-BREATH = 0.02
-"""Seconds to wait on the visible path where much waits for a client."""
+BREATH = 0.05
+"""Seconds for which a broadcast on the visible path waits for those who are behind."""
 
 
 class _Work:
@@ -146,25 +148,40 @@ class Lanes(Bridge):
     # -- waiting
 
     def wait_for_session(self, session: Session) -> None:
-        """Wait in this thread until little waits for the client of a connection."""
-        for client in session.clients:
-            self.wait_until(partial(self.engine.when_drained, client._key))
-            return
-        if self.may_wait:
-            self.sio.sleep(BREATH)
+        """Wait in this thread until little waits for a client; later, if this is a broadcast."""
+        behind = getattr(self._here, "behind", None)
+        if behind is not None:
+            behind.append(session)
+        else:
+            self.wait_until(partial(self.engine.when_session_drained, session.key))
+
+    @contextlib.contextmanager
+    def broadcasting(self) -> Iterator[None]:
+        """Inside nobody is waited for, on the visible path; in the end those who are behind, for a moment."""
+        behind: list[Session] = []
+        self._here.behind = behind
+        try:
+            yield
+        finally:
+            self._here.behind = None
+        until = monotonic() + BREATH
+        for session in behind:
+            if (left := until - monotonic()) > 0:
+                self.wait_until(partial(self.engine.when_session_drained, session.key), left)
 
     @property
     def may_wait(self) -> bool:
         """Whether this thread may wait for a client."""
         return not (_background.background.here or getattr(self._here, "never_waits", False))
 
-    def wait_until(self, tell: Callable[[Callable[[], None]], object]) -> None:
+    def wait_until(self, tell: Callable[[Callable[[], None]], object], timeout: float | None = None) -> None:
         """Wait in this thread until something calls back; where nothing may wait, go on."""
         if not self.may_wait:
             return
         done: Future[None] = Future()
         tell(partial(_settle, done))
-        self.runner.wait_for(done)
+        with contextlib.suppress(TimeoutError):
+            self.runner.wait_for(done, timeout)
 
     def never_waits(self) -> None:
         """This thread serves many, and waits for none of them."""

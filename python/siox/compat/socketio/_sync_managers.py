@@ -17,6 +17,8 @@ _NOTHING = contextlib.nullcontext()
 class Manager(FastManager, socketio.Manager):
     """See python-socketio's."""
 
+    _bridge: Any
+
     def emit(
         self,
         event: str,
@@ -34,9 +36,12 @@ class Manager(FastManager, socketio.Manager):
         if fast is None:
             if kwargs.get("except_room") is not None:
                 skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
-            super().emit(
-                event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
-            )
+            target = to or room
+            alone = isinstance(target, str) and self.is_sid_room(namespace, target)
+            with _NOTHING if alone or self._bridge is None else self._bridge.broadcasting():
+                super().emit(
+                    event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
+                )
             return
         volatile, except_room = bool(kwargs.get("volatile")), kwargs.get("except_room")
         until = self._emit_now(

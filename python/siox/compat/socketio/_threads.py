@@ -42,8 +42,12 @@ class Runner(Protocol):
     def rest(self, timeout: float) -> None:
         """End what does nothing, and wait for that."""
 
-    def wait_for(self, future: Future[T]) -> T:
-        """Wait, where handlers run, for what a thread has the result of."""
+    def wait_for(self, future: Future[T], timeout: float | None = None) -> T:
+        """Wait, where handlers run, for what a thread has the result of.
+
+        Raises:
+            TimeoutError: not in time.
+        """
 
 
 class Threads:
@@ -87,9 +91,9 @@ class Threads:
         elif add:
             self._add(awake=True)
 
-    def wait_for(self, future: Future[T]) -> T:
+    def wait_for(self, future: Future[T], timeout: float | None = None) -> T:
         """See `Runner`."""
-        return future.result()
+        return future.result(timeout)
 
     def _add(self, *, awake: bool = False) -> bool:
         worker = _Worker(self, awake)
