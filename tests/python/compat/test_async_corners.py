@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import socketio as original
 from async_places import heard, place, until
 
 import siox.compat.socketio as socketio
+from siox.compat.socketio._connecting import places_of
 from siox.compat.socketio._handlers import Handlers
 from siox.compat.socketio._hooks import driver, reasons
 from siox.compat.socketio._rooms import PRUNE_AT, Aliases
@@ -121,6 +123,26 @@ async def test_namespace_classes_with_a_way_of_their_own() -> None:
             await here.connect(namespaces=["/old"], auth="a token")
         with pytest.raises(ValueError, match="namespace"):
             here.sio.register_namespace(socketio.Namespace("/sync"))
+
+
+def test_decorated_handlers_get_what_they_take() -> None:
+    def any_number(function: Any) -> Any:
+        return functools.wraps(function)(lambda *values: function(*values))
+
+    def of_three(function: Any) -> Any:
+        return functools.wraps(function)(lambda sid, environ, auth: function(sid, auth))
+
+    def handler(sid: str, environ: Any) -> None: ...
+
+    class Chat:
+        @any_number
+        def on_connect(self, sid: str, environ: Any) -> None: ...
+
+    assert places_of(handler) == places_of(any_number(handler)) == places_of(Chat().on_connect) == 2
+    assert places_of(of_three(handler)) == 3
+    assert places_of(functools.partial(handler, "sid")) == 1
+    assert places_of(lambda *values: None) > 100
+    assert places_of(type) > 100
 
 
 async def test_answers_that_fail_or_never_come(caplog: pytest.LogCaptureFixture) -> None:

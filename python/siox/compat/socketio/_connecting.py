@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
 import socketio
-
-from siox._signature import shape_of
-from siox.exceptions import UsageError
 
 UNLIMITED = 1_000
 PLAIN = {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
@@ -50,11 +48,21 @@ def takes_auth(server: Any, namespace: str) -> bool:
 
 
 def places_of(function: Callable[..., Any]) -> int:
-    """Return how many positional arguments a function takes."""
+    """Return how many positional arguments a function takes.
+
+    Of a decorator's function that takes any number it is what the decorated one takes.
+    """
     try:
-        return shape_of(function).high
-    except UsageError:  # not one that siox would take, but python-socketio does
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (ValueError, TypeError):
         return UNLIMITED
+    if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return sum(each.kind in kinds for each in parameters)
+    decorated = getattr(function, "__wrapped__", None)
+    if decorated is None:
+        return UNLIMITED
+    return places_of(decorated) - isinstance(function, types.MethodType)
 
 
 def _new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
