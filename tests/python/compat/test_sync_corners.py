@@ -317,7 +317,7 @@ def test_a_lane_keeps_the_order_and_survives_what_goes_wrong() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_serves_clients_of_its_own() -> None:
     program = """
-    import logging, os
+    import logging, os, threading
     import siox.compat.socketio as socketio
     import socketio as reference
     logging.getLogger("siox").addHandler(logging.NullHandler())  # its start-up line
@@ -336,8 +336,11 @@ def test_a_fork_serves_clients_of_its_own() -> None:
     os.waitpid(child, 0)
     print(*client.call("echo", 2))
     client.disconnect()
+    sio.shutdown()
+    print([thread.name for thread in threading.enumerate() if thread.name.startswith("siox")])
+    print(visit().connected)
     """
-    assert run(program, flags=()) == "1 1\n1 1\n2 1\n"
+    assert run(program, flags=()) == "1 1\n1 1\n2 1\n[]\n1 1\nTrue\n"
 
 
 async def test_it_listens_and_closes_and_listens_again() -> None:
