@@ -82,8 +82,8 @@ class Guest:
         missed: ticks that passed between two connections.
     """
 
-    def __init__(self, name: str, node: Node, faults: Counter[str]) -> None:
-        self.name, self.node, self.faults = name, node, faults
+    def __init__(self, name: str, node: Node, faults: Counter[str], pause: float) -> None:
+        self.name, self.node, self.faults, self.pause = name, node, faults, pause
         self.tick: int | None = None
         self.last = -1
         self.missed = 0
@@ -150,7 +150,7 @@ class Guest:
             elif found:
                 self.acknowledged += 1
                 self.faults["wrong acknowledgement"] += found != [number + 1]
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self.pause)
 
     async def do(self, what: str, *values: Any) -> Any:
         """Have its node do something."""
@@ -172,7 +172,9 @@ class Canary:
         self.faults: Counter[str] = Counter()
         self.nodes = [Node(channel), Node(channel)]
         self.guests = [
-            Guest(f"guest {number}", self.nodes[number % 2], self.faults) for number in range(clients)
+            # Together they are told of a hundred additions a second, more than which they could not read.
+            Guest(f"guest {number}", self.nodes[number % 2], self.faults, clients / 100)
+            for number in range(clients)
         ]
         self.emitter = socketio.AsyncRedisManager(REDIS, channel=channel, write_only=True)
         self.ticks = 0
@@ -181,7 +183,7 @@ class Canary:
         while True:
             await self.emitter.emit("tick", self.ticks, namespace="/")
             self.ticks += 1
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
     async def settled(self) -> None:
         """Wait until everybody is in and hears the emitter."""
@@ -208,7 +210,10 @@ class Canary:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*(guest.client.shutdown() for guest in self.guests))
+            leaving = [asyncio.create_task(guest.client.shutdown()) for guest in self.guests]
+            await asyncio.wait(leaving, timeout=3)
+            for task in leaving:
+                task.cancel()
             await asyncio.gather(*(node.stop() for node in self.nodes))
             await self.emitter.redis.aclose()
 
