@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import threading
 from collections import deque
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import aiohttp
+import pytest
 import socketio as reference
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -166,3 +168,16 @@ class VisibleServer(socketio.Server):  # type: ignore[misc, name-defined]
 
 
 PATHS = {"fast": socketio.Server, "visible": VisibleServer}  # type: ignore[attr-defined]
+BOTH = pytest.mark.parametrize("path", ["fast", "visible"])
+
+
+def made(path: str, **options: Any) -> tuple[Any, Seen]:
+    """A server whose log is quiet, and what it notes."""
+    sio, seen = PATHS[path](async_mode="threading", logger=QUIET, **options), Seen()
+    sio.on("echo", lambda sid, *values: values)
+    sio.on("disconnect", lambda sid, reason: seen.note("gone", reason))
+    return sio, seen
+
+
+QUIET = logging.getLogger("tests.quiet")
+QUIET.setLevel(logging.CRITICAL)
