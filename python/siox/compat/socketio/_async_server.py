@@ -10,9 +10,9 @@ import socketio
 from socketio import packet
 
 from siox.compat.socketio._admin import CountingBuffer
-from siox.compat.socketio._bridge import State
+from siox.compat.socketio._async_bridge import AsyncBridge
+from siox.compat.socketio._clients import State
 from siox.compat.socketio._connecting import takes_auth
-from siox.compat.socketio._events import AsyncBridge
 from siox.compat.socketio._managers import AsyncManager
 from siox.compat.socketio._served import Served
 from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read

@@ -10,6 +10,7 @@ from typing import Any
 
 import socketio
 
+UNABLE = "Unable to connect"
 UNLIMITED = 1_000
 PLAIN = {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import engineio
 
-from siox.compat.socketio._bridge import Client, Session, State, reason_of
+from siox.compat.socketio._clients import Client, Session, State, reason_of
 from siox.compat.socketio._sync_clients import Clients
 from siox.sync import _background
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import socketio
 
-from siox.compat.socketio._bridge import Client, State, reason_of
-from siox.compat.socketio._connecting import arguments_of, refusal_of
-from siox.compat.socketio._events import UNABLE
+from siox.compat.socketio._clients import Client, State, reason_of
+from siox.compat.socketio._connecting import UNABLE, arguments_of, refusal_of
 from siox.compat.socketio._sync_lanes import Lanes
 from siox.compat.socketio._threads import Lane
 

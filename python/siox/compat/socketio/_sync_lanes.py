@@ -10,7 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from siox.compat.socketio._bridge import Bridge, Client, Session, State
+from siox.compat.socketio._bridge import Bridge
+from siox.compat.socketio._clients import Client, Session, State
 from siox.compat.socketio._greenlets import Greenlets, in_greenlet
 from siox.compat.socketio._rooms import Aliases
 from siox.compat.socketio._threads import Lane, Runner, Threads

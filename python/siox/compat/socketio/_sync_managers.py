@@ -8,7 +8,8 @@ from typing import Any
 
 import socketio
 
-from siox.compat.socketio._managers import ADDED, FastManager
+from siox.compat.socketio._manager import FastManager
+from siox.compat.socketio._managers import ADDED
 from siox.compat.socketio._managers import _added as added
 
 _NOTHING = contextlib.nullcontext()

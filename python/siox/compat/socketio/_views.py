@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from siox.compat.socketio._bridge import State
+from siox.compat.socketio._clients import State
 
 if TYPE_CHECKING:
-    from siox.compat.socketio._bridge import Bridge, Client, Session
+    from siox.compat.socketio._bridge import Bridge
+    from siox.compat.socketio._clients import Client, Session
 
 
 class RoomsView(Mapping[str, "NamespaceView"]):
