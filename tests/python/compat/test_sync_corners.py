@@ -100,6 +100,21 @@ async def test_a_fault_of_an_application_is_its_own(path: str, caplog: pytest.Lo
 
 
 @BOTH
+async def test_a_refusal_that_cannot_be_sent_refuses_all_the_same(path: str) -> None:
+    sio, _ = made(path)
+
+    @sio.event
+    def connect(sid: str, environ: dict[str, Any]) -> None:
+        raise socketio.exceptions.ConnectionRefusedError("no", object())
+
+    with serving(socketio.WSGIApp(sio)) as url:
+        assert (await answer(url, b"40")).startswith('44{"message":')
+        await eventually(lambda: not sio.eio.sockets)
+        assert not sio.manager.rooms
+    await asyncio.to_thread(sio.shutdown)
+
+
+@BOTH
 async def test_a_function_says_which_origins_may_connect(path: str) -> None:
     asked = Seen()
 

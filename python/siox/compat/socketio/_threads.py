@@ -6,8 +6,10 @@ cost no switch of threads each; where calls wait because handlers do, threads ar
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
 import threading
 import time
 import weakref
@@ -65,7 +67,7 @@ class Threads:
         self._taken = 0
         self._awake = False
         self._watched = False
-        self._look = threading.Semaphore(0)
+        self._look: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._watching = False
         self._gone = threading.Condition(self._lock)
         self._resting = False
@@ -85,9 +87,9 @@ class Threads:
             elif not self._watched:
                 # Whoever is at work may take it, or may wait for long: somebody has to look.
                 self._watched = True
-                self._look.release()
+                self._look.put(None)
         if worker is not None:
-            worker.wake.release()
+            worker.wake.put(None)
         elif add:
             self._add(awake=True)
 
@@ -156,13 +158,13 @@ class Threads:
 
     def _wake_all(self) -> None:
         for worker in self._idle:
-            worker.wake.release()
-        self._look.release()
+            worker.wake.put(None)
+        self._look.put(None)
 
     def _watch(self) -> None:
         """Add threads while calls wait because all handlers do."""
         while True:
-            self._look.acquire()
+            self._look.get()
             with self._lock:
                 if self._resting and not self._acts:
                     self._watching = self._watched = False
@@ -198,7 +200,7 @@ class _Worker:
     """One thread.
 
     Attributes:
-        wake: released when there is something to do.
+        wake: has something when there is something to do.
         awake: it was woken, and has not looked yet.
         join: waits for its end.
     """
@@ -207,7 +209,7 @@ class _Worker:
 
     def __init__(self, threads: Threads, awake: bool) -> None:
         self._threads = threads
-        self.wake = threading.Semaphore(0)
+        self.wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.awake = awake
         self.join: Callable[[float], object] | None = None
 
@@ -217,7 +219,8 @@ class _Worker:
             if act is not None:
                 call(act)
                 continue
-            self.wake.acquire(timeout=IDLE_TIME)
+            with contextlib.suppress(queue.Empty):
+                self.wake.get(timeout=IDLE_TIME)
             if self._threads.retire(self):
                 return
             self.awake = True
