@@ -333,3 +333,18 @@ assert os.waitpid(pid, 0)[1] == 0
     command = [sys.executable, "-W", "ignore", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
+
+
+async def test_a_loop_over_clients_does_not_stand_still_for_a_dead_one() -> None:
+    async with place(high_water=20_000) as here:
+        dead, client = await here.served.join(), await here.connect()
+        dead._reader._transport.pause_reading()  # type: ignore[attr-defined]
+        sids = list(here.sio.manager.rooms["/"][None])
+        for _ in range(60):  # more than kernels keep
+            for sid in sids:
+                await here.sio.emit("x", b"x" * 50_000, to=sid)
+        async with asyncio.timeout(10):
+            while len(client.heard) < 60:
+                await asyncio.sleep(0.01)
+        assert len(here.sio.manager.rooms["/"][None]) == 2
+        dead.abort()

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from contextvars import ContextVar
 from typing import Any
 
 import engineio
 
-from siox._awaitables import Until
 from siox.compat.socketio._core import AsyncCore
 from siox.compat.socketio._engine import EngineHalf
+from siox.compat.socketio._patience import patient, wait_for_room
 from siox.compat.socketio._views import EngineSocket
-
-patient: ContextVar[bool] = ContextVar("siox_patient", default=True)
-"""Whether a send waits while much waits for its client: what goes to many must not wait for one."""
 
 
 class AsyncEngineSocket(EngineSocket):
@@ -24,9 +20,15 @@ class AsyncEngineSocket(EngineSocket):
     _bridge: Any
 
     async def send(self, packet: Any) -> None:
-        """Send a packet; waits while much waits for this client."""
-        if self.server._push(self, packet) and patient.get():
-            await Until(functools.partial(self._bridge.when_session_drained, self._session))
+        """Send a packet; waits while much waits for this client, see `_patience`."""
+        session, bridge = self._session, self._bridge
+        if not self.server._push(self, packet):
+            session.behind = 0
+        elif patient.get():
+            session.behind += len(packet.data or ())
+            tell = functools.partial(bridge.when_session_drained, session)
+            if await wait_for_room(tell, session.behind, bridge.core.config.outbox_limit):
+                session.behind = 0
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """End the connection."""

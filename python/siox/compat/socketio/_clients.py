@@ -89,12 +89,25 @@ class Session:
         data: what `save_session` and `session` keep.
         clients: the sockets on it.
         closed: the engine has no such session any more.
+        behind: bytes that were sent to it while too much waited.
         paused: it is not read, since what it has sent is behind.
         running: handlers of its events that run, on the visible path.
         work: for the subclass: what waits for its turn.
     """
 
-    __slots__ = ("clients", "closed", "data", "key", "paused", "reason", "running", "sid", "view", "work")
+    __slots__ = (
+        "behind",
+        "clients",
+        "closed",
+        "data",
+        "key",
+        "paused",
+        "reason",
+        "running",
+        "sid",
+        "view",
+        "work",
+    )
 
     def __init__(self, key: int, sid: str) -> None:
         self.key = key
@@ -103,6 +116,7 @@ class Session:
         self.clients: tuple[Client, ...] = ()
         self.closed = False
         self.paused = False
+        self.behind = 0
         self.running = 0
         self.reason: str | None = None
         self.view: Any = None

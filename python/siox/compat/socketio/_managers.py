@@ -10,8 +10,8 @@ import socketio
 from socketio.async_pubsub_manager import AsyncPubSubManager as OriginalPubSub
 
 from siox._awaitables import Until
-from siox.compat.socketio._async_engine import patient
 from siox.compat.socketio._manager import FastManager
+from siox.compat.socketio._patience import patient, wait_for_room
 
 
 class AsyncManager(FastManager, socketio.AsyncManager):
@@ -64,8 +64,14 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             bool(kwargs.get("volatile")),
             kwargs.get("except_room"),
         )
-        if until is not None and self._patient:
+        if until is None or not self._patient:
+            return
+        key = until.args[0]
+        state = None if key is None else fast.engine.outbox(key)
+        if state is None:  # broadcasts under way: their end needs no client to read
             await Until(until)
+        else:
+            await wait_for_room(until, state["bytes"], state["limit"])
 
     @property
     def _patient(self) -> bool:
