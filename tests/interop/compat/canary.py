@@ -207,13 +207,11 @@ class Canary:
                 if task.done():
                     task.result()
         finally:
+            tasks += [asyncio.create_task(guest.client.shutdown()) for guest in self.guests]
+            await asyncio.wait(tasks[-len(self.guests) :], timeout=3)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            leaving = [asyncio.create_task(guest.client.shutdown()) for guest in self.guests]
-            await asyncio.wait(leaving, timeout=3)
-            for task in leaving:
-                task.cancel()
+            await asyncio.wait(tasks, timeout=3)
             await asyncio.gather(*(node.stop() for node in self.nodes))
             await self.emitter.redis.aclose()
 
