@@ -28,6 +28,12 @@ def test_a_server_begins_fast_unless_something_is_overridden() -> None:
     class Packet(socketio.packet.Packet):  # type: ignore[misc]
         pass
 
+    class Early(socketio.AsyncServer):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            self.mine = 1
+            super().__init__(**options)
+
+    assert Early()._bridge.fast
     assert socketio.AsyncServer()._bridge.fast
     assert socketio.AsyncServer(serializer="msgpack")._bridge.fast
     assert socketio.AsyncServer(client_manager=Free())._bridge.fast

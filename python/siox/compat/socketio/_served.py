@@ -18,7 +18,7 @@ WATCHED = SERVER | {"async_handlers", "logger", "manager", "packet_class"}
 class Served(metaclass=Watched):
     """See the module."""
 
-    _bridge: Any
+    _bridge: Any = None
     _strict: bool
 
     def __init__(self, bridge: Any, options: dict[str, Any]) -> None:
@@ -41,6 +41,9 @@ class Served(metaclass=Watched):
 
     def __setattr__(self, name: str, value: Any) -> None:
         bridge = self._bridge
+        if bridge is None:  # a subclass begins before its parents do
+            super().__setattr__(name, value)
+            return
         if name in {"handlers", "namespace_handlers"} and not isinstance(value, Handlers):
             value = Handlers(value, bridge.handlers_changed)
         elif name == "environ" and not isinstance(value, Environs):
