@@ -30,3 +30,15 @@ async def test_the_transcript_is_the_same(mode: str) -> None:
     found = await compare(mode, BRIEF[mode])
     gc.collect()
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "pair"), [("asgi", ("js", "websocket")), ("gevent", ("python", "websocket"))]
+)
+async def test_the_transcript_is_the_same_with_a_hook_in_the_application(
+    mode: str, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRACT_HOOK", "1")
+    found = await compare(mode, [pair])
+    gc.collect()
+    assert found == []

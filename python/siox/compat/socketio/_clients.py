@@ -89,6 +89,7 @@ class Session:
         data: what `save_session` and `session` keep.
         clients: the sockets on it.
         closed: the engine has no such session any more.
+        told: on the visible path: its end was told, or is being told, to the application.
         behind: bytes that were sent to it while too much waited.
         paused: it is not read, since what it has sent is behind.
         running: handlers of its events that run, on the visible path.
@@ -105,6 +106,7 @@ class Session:
         "reason",
         "running",
         "sid",
+        "told",
         "view",
         "work",
     )
@@ -115,6 +117,7 @@ class Session:
         self.data: dict[Any, Any] | None = None
         self.clients: tuple[Client, ...] = ()
         self.closed = False
+        self.told = False
         self.paused = False
         self.behind = 0
         self.running = 0

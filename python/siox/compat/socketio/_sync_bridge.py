@@ -159,7 +159,7 @@ class SyncBridge(Clients):
     def _hear(self, session: Session, message: str | bytes) -> None:
         eio = self.sio.eio
         self.pace(session)
-        if not session.closed:
+        if not session.told and not session.closed:
             eio.logger.info(
                 "%s: Received packet MESSAGE data %s",
                 session.sid,
@@ -168,20 +168,25 @@ class SyncBridge(Clients):
             eio._trigger_event("message", session.sid, message, run_async=eio.async_handlers)
 
     def _part(self, session: Session) -> None:
-        told, session.closed = session.closed, True
-        if not told:
+        with self.lock:
+            told, session.told = session.told or session.closed, True
+        if not told:  # while it is heard of, its session is there
             self.sio.eio._trigger_event("disconnect", session.sid, session.reason, run_async=False)
+        session.closed = True
         self.drop_session(session)
 
     def end_session(self, session: Session, reason: str) -> None:
         """End a connection, and call the disconnect handlers of its clients in this thread."""
+        fast = self.fast
         with self.lock:
-            told, session.closed = session.closed, True
+            told, session.told = session.told or session.closed, True
+            session.closed = session.closed or fast
             session.reason = session.reason or reason
         self.engine.close_session(session.key)
-        if not self.fast:
+        if not fast:
             if not told:
                 self.sio.eio._trigger_event("disconnect", session.sid, session.reason, run_async=False)
+            session.closed = True
         else:
             for client in session.clients:
                 if self.claim(client):
