@@ -11,7 +11,7 @@ from typing import Any
 import engineio.packet
 import pytest
 import socketio
-from wire import SERVERS, SOON, Wire, site
+from wire import SERVERS, SOON, THREADS, Wire, site
 
 FAULTY = pytest.mark.xfail(strict=True, raises=(AssertionError, TypeError, KeyError, TimeoutError))
 pytestmark = [
@@ -37,6 +37,9 @@ def plain_json() -> Iterator[None]:
     yield
     for kind, json_module in zip(kinds, before, strict=True):
         kind.json = json_module
+
+
+everywhere = peers("siox", "siox, visible path", THREADS)
 
 
 def connected(sio: Any) -> list[str]:
@@ -70,7 +73,7 @@ async def test_binary_goes_to_polling_and_websocket_alike(peer: str) -> None:
         assert polled == '451-["b",{"_placeholder":true,"num":0}]\x1ebAQI='
 
 
-@peers()
+@everywhere
 @pytest.mark.parametrize("event", ["connect", "disconnect"])
 async def test_a_client_cannot_run_the_handlers_of_connecting(peer: str, event: str) -> None:
     async with site(peer) as here, here.wire() as wire:
@@ -93,7 +96,7 @@ BROKEN: dict[str, tuple[str | bytes, ...]] = {
 }
 
 
-@peers()
+@everywhere
 @pytest.mark.parametrize("how", BROKEN)
 async def test_a_wrong_attachment_ends_the_connection(peer: str, how: str) -> None:
     async with site(peer) as here, here.wire() as wire:
@@ -102,7 +105,7 @@ async def test_a_wrong_attachment_ends_the_connection(peer: str, how: str) -> No
         assert await wire.is_closed()
 
 
-@peers()
+@everywhere
 async def test_a_binary_event_without_attachments_does_not_wedge(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:
         await wire.join()
@@ -111,7 +114,7 @@ async def test_a_binary_event_without_attachments_does_not_wedge(peer: str) -> N
         assert await wire.answers() or await wire.is_closed()
 
 
-@peers()
+@everywhere
 async def test_more_attachments_than_anybody_sends_end_the_connection(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:
         await wire.join()
@@ -175,7 +178,7 @@ async def test_bytes_are_found_wherever_they_are(peer: str, value: Any) -> None:
 MALFORMED = ("2", "2{}", "2[]", '2["a"', "9", "2[1", "x", '2[{"a":1}]')
 
 
-@peers()
+@everywhere
 async def test_what_is_no_packet_ends_the_connection(peer: str) -> None:
     async with site(peer) as here:
         for malformed in MALFORMED:
@@ -204,13 +207,13 @@ async def test_reserved_names_may_be_let_through() -> None:
         assert ran == ["forged"]
 
 
-@peers()
+@everywhere
 async def test_a_namespace_that_there_is_not_is_refused_with_a_message(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:
         assert await wire.join("/x,") == '4/x,{"message":"Unable to connect"}'
 
 
-@peers()
+@everywhere
 async def test_a_second_connect_ends_the_connection(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:
         await wire.join()
@@ -227,7 +230,7 @@ async def test_what_is_not_base64_is_refused(peer: str) -> None:
             assert "unknown" in await here.poll(url)
 
 
-@peers()
+@everywhere
 async def test_many_packets_in_one_post_are_all_taken(peer: str) -> None:
     async with site(peer) as here:
         came: list[int] = []
@@ -241,7 +244,7 @@ async def test_many_packets_in_one_post_are_all_taken(peer: str) -> None:
         assert sorted(came) == list(range(100))
 
 
-@peers()
+@everywhere
 async def test_who_joins_no_namespace_is_sent_away(peer: str) -> None:
     async with site(peer, connect_timeout=0.1) as here, here.wire() as wire:
         assert await wire.is_closed()
@@ -324,11 +327,11 @@ async def test_a_handler_that_fails_is_told_of_at_once(peer: str, caplog: pytest
         assert told[0].levelno == logging.ERROR
 
 
-@peers()
+@everywhere
 async def test_a_connect_handler_that_fails_refuses(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:
 
-        async def fail(sid: str, environ: Any) -> None:
+        def fail(sid: str, environ: Any) -> None:
             raise LookupError("of the test")
 
         here.sio.on("connect", fail)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
 import socketio as original
+from werkzeug.serving import make_server
 
 import siox.compat.socketio as compat
 from serving_uvicorn import serve
@@ -31,6 +33,10 @@ SERVERS: dict[str, Any] = {
     "siox": compat.AsyncServer,
     "siox, visible path": Watched,
 }
+
+
+THREADS = "siox, threads"
+"""siox's blocking server under Werkzeug's."""
 
 
 class Wire:
@@ -126,12 +132,33 @@ class Site:
             return "(nothing)"
 
 
+@contextlib.contextmanager
+def werkzeug_serves(app: Any) -> Iterator[str]:
+    """Serve a WSGI application in threads; gives its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @contextlib.asynccontextmanager
 async def site(library: str, **options: Any) -> AsyncIterator[Site]:
     """Serve a new server of a library."""
+    local = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    if library == THREADS:
+        sio = compat.Server(async_mode="threading", **options)
+        with werkzeug_serves(compat.WSGIApp(sio)) as url:
+            async with aiohttp.ClientSession(connector=local) as session:
+                yield Site(sio, url, session)
+            await asyncio.to_thread(sio.shutdown)
+        return
     sio = SERVERS[library](async_mode="asgi", **options)
     kind = original.ASGIApp if library == "python-socketio" else compat.ASGIApp
-    local = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
     async with serve(kind(sio), lifespan="off") as served, aiohttp.ClientSession(connector=local) as session:
         try:
             yield Site(sio, f"http://127.0.0.1:{served.port}", session)
