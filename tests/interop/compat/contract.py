@@ -236,6 +236,10 @@ async def _leaving(join: Join, one: Actor, control: Actor) -> Transcript:
     await last.leave()
     told: Transcript = {"by the client": await _logged(control, "disconnect", "last")}
     await control.ask("clear")
+    dropped = await join(how="dropped")
+    await dropped.drop()
+    told["below"] = await _logged(control, "disconnect", "dropped")
+    await control.ask("clear")
     await one.emit("leave")
     await until(one, "(disconnected)")
     told["by the server"] = [one.seen[:], await _logged(control, "disconnect", "plain")]

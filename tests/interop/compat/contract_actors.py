@@ -44,6 +44,9 @@ class Actor(Protocol):
     async def leave(self) -> None:
         """Disconnect."""
 
+    async def drop(self) -> None:
+        """End the connection below, without a word of Socket.IO's."""
+
 
 async def until(actor: Actor, event: str, count: int = 1) -> None:
     """Wait until an event has come so often."""
@@ -90,6 +93,10 @@ class JsActor:
     async def leave(self) -> None:
         """See `Actor`."""
         await self._client.run("socket.disconnect()")
+
+    async def drop(self) -> None:
+        """See `Actor`."""
+        await self._client.run("socket.io.engine.close()")
 
 
 class PythonActor:
@@ -167,3 +174,9 @@ class PythonActor:
         leaving = asyncio.create_task(self._client.disconnect())
         await asyncio.wait([leaving], timeout=2)
         leaving.cancel()
+
+    async def drop(self) -> None:
+        """See `Actor`."""
+        dropping = asyncio.create_task(self._client.eio.disconnect())
+        await asyncio.wait([dropping], timeout=2)
+        dropping.cancel()
