@@ -108,5 +108,7 @@ _ALL = (
 PEER_OF = {peer.name: peer for peer in _ALL}
 PYTHON_SOCKETIO = ("uvicorn", "aiohttp", "granian")
 """The servers of python-socketio, of which the best one counts."""
+PYTHON_SOCKETIO_ASGI = ("uvicorn", "granian")
+"""Those of them that speak ASGI."""
 DROP_IN = ("drop-in", "drop-in-adopted", "drop-in-bytes")
 """The same application with siox's classes in the place of python-socketio's."""

@@ -7,7 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benches.run.peers import DROP_IN, PYTHON_SOCKETIO, PYTHON_SOCKETIO_CLIENT, SIOX_CLIENT
+from benches.run.peers import (
+    DROP_IN,
+    PYTHON_SOCKETIO,
+    PYTHON_SOCKETIO_ASGI,
+    PYTHON_SOCKETIO_CLIENT,
+    SIOX_CLIENT,
+)
 from benches.run.results import Results
 from benches.run.rows import ROW_OF
 
@@ -70,7 +76,10 @@ def _client(text: str, row: str) -> Target:
 
 
 def _drop_in(text: str, row: str, own: float, messages: float, ceilings: tuple[str, str]) -> Iterator[Target]:
-    """Yield the targets of a python-socketio application whose import was changed: a server each."""
+    """Yield the targets of a python-socketio application whose import was changed: a server each.
+
+    By ASGI messages it is compared with what goes by them, too.
+    """
     for peer in DROP_IN:
         plain = peer == "drop-in-bytes"
         yield Target(
@@ -78,7 +87,7 @@ def _drop_in(text: str, row: str, own: float, messages: float, ceilings: tuple[s
             row=row,
             peer=peer,
             at_least=messages if plain else own,
-            against=PYTHON_SOCKETIO,
+            against=PYTHON_SOCKETIO_ASGI if plain else PYTHON_SOCKETIO,
             ceiling=ceilings[plain],
         )
 
