@@ -156,11 +156,12 @@ class Admission:
         if socket._state is not State.JOINING:
             return
         self.dismiss(socket)
+        error = {"message": message} if data is None else {"message": message, "data": data}
         try:
-            socket._engine.refuse(socket._key, message, data)
+            socket._engine.refuse(socket._key, error)
         except (TypeError, ValueError):
             log.exception("the refusal of socket %s cannot be sent", socket.id)
-            socket._engine.refuse(socket._key, INTERNAL_ERROR, None)
+            socket._engine.refuse(socket._key, {"message": INTERNAL_ERROR})
 
     def _accept(self, socket: AnySocket) -> None:
         if self._server._dispatcher.draining:

@@ -287,8 +287,8 @@ class Engine:
         `Direct` and the socket's `_own` is None. `_own.direct` are the socket's own listeners, or None to
         have `Events.event` called.
         """
-    def refuse(self, key: int, message: str, data: Any) -> None:
-        """Answer CONNECT_ERROR with the message, and with data unless it is None."""
+    def refuse(self, key: int, error: Any) -> None:
+        """Answer CONNECT_ERROR with what tells the client why: with JavaScript a `message`, and `data`."""
     def emit(
         self, key: int, event: str, args: tuple[Any, ...], volatile: bool = False, latest: str | None = None
     ) -> bool:
@@ -486,8 +486,6 @@ class Engine:
         """Return the secret id of a session; None, here and below: it is over."""
     def session_request(self, session: int) -> Request | None:
         """Return the request that it was opened with."""
-    def session_transport(self, session: int) -> str:
-        """Return the transport that carries it now; empty: it is over."""
     def session_sockets(self, session: int) -> list[int]:
         """Return the keys of its sockets, those included that are not accepted yet."""
     def go_raw(self) -> Handed:
@@ -701,6 +699,9 @@ class Manager:
 class Request:
     """The request that opened a connection. Nothing of it is decoded before it is described."""
 
+    @property
+    def transport(self) -> str:
+        """What carries the session, or did when it ended: "polling" or "websocket"."""
     def describe(self) -> dict[str, Any]:
         """Return what it was.
 

@@ -25,6 +25,7 @@ use crate::proto::ws::MessageReader;
 use crate::proto::ws::handshake;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A handshake that waits for `allow_request`.
@@ -170,6 +171,7 @@ impl Reactor {
             (TransportKind::WebSocket, Wire::Link(_)) => (Carrier::WebSocket(wire), Outbox::packets()),
         };
         let address = self.address_of(wire);
+        let on_websocket = AtomicBool::new(kind == TransportKind::WebSocket);
         let sockets = Sockets::new(Side::Server, now, connect_timeout).with_parser(self.options.parser);
         let key = self.sessions.insert_with(|session| SessionEntry {
             sid,
@@ -178,7 +180,15 @@ impl Reactor {
             outbox,
             carrier,
             probe: None,
-            info: Arc::new(HandshakeInfo { session, head, address, secure, issued: now, context }),
+            info: Arc::new(HandshakeInfo {
+                session,
+                head,
+                address,
+                secure,
+                issued: now,
+                context,
+                on_websocket,
+            }),
             timer: None,
             due: Due::No,
             closing: false,

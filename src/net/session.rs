@@ -23,6 +23,7 @@ use crate::proto::ws::close;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What a person can do about a message that is too large.
@@ -46,6 +47,8 @@ pub struct HandshakeInfo {
     pub issued: Instant,
     /// What the carrier that brought it knows of it.
     pub context: Option<Context>,
+    /// Whether a websocket carries the session, or did when it ended.
+    pub on_websocket: AtomicBool,
 }
 
 /// What carries a session's packets to its peer.
@@ -258,6 +261,7 @@ impl Reactor {
             Wire::Link(_) => entry.outbox.set_blocked(false),
         }
         entry.carrier = Carrier::WebSocket(wire);
+        entry.info.on_websocket.store(true, Ordering::Relaxed);
         let paused = entry.paused;
         self.mark_dirty(key);
         if paused {

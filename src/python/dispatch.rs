@@ -160,7 +160,9 @@ impl Engine {
         if object.is_none(py) {
             let now = this.now();
             this.core.reactor(now).log_unknown_namespace(&namespace, now);
-            return Self::refuse(slf, socket.to_bits(), "Invalid namespace", py.None().bind(py));
+            let error = PyDict::new(py);
+            error.set_item(intern!(py, "message"), "Invalid namespace")?;
+            return Self::refuse(slf, socket.to_bits(), &error);
         }
         let known = Known::new(object.clone_ref(py), namespace, info);
         this.state().sockets.insert(socket, known);

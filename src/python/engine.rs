@@ -19,10 +19,10 @@ use crate::net::worth::Worth;
 use crate::proto::socket::encoded::Encoded;
 use crate::proto::socket::namespace;
 use crate::proto::socket::packet::PacketKind;
+use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyString, PyTuple};
-use pyo3::{PyTraverseError, intern};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -175,23 +175,13 @@ impl Engine {
     }
 
     /// Refuses a socket.
-    pub(super) fn refuse(
-        slf: &Bound<'_, Self>,
-        key: u64,
-        message: &str,
-        data: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let (this, py, socket) = (slf.get(), slf.py(), socket_key(key));
+    pub(super) fn refuse(slf: &Bound<'_, Self>, key: u64, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (this, socket) = (slf.get(), socket_key(key));
         let namespace = this.core()?.look(socket.tag(), this.now(), |reactor| {
             reactor.socket(socket).map(|entry| Arc::clone(&entry.namespace))
         });
         let Some(namespace) = namespace.flatten() else { return Ok(()) };
-        let error = PyDict::new(py);
-        error.set_item(intern!(py, "message"), message)?;
-        if !data.is_none() {
-            error.set_item(intern!(py, "data"), data)?;
-        }
-        let data = this.encode.data(error.as_any(), "error")?;
+        let data = this.encode.data(error, "error")?;
         let packet = Encoded::from_data(PacketKind::ConnectError, &namespace, None, &data);
         Self::submit(slf, Command::Refuse { socket, packet })?;
         Self::forget(slf, key)

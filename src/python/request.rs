@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, intern};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// See the module.
@@ -27,6 +28,12 @@ impl Request {
 impl Request {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.engine)
+    }
+
+    /// The name of the transport that carries the session, or did when it ended.
+    #[getter]
+    fn transport(&self) -> &'static str {
+        if self.info.on_websocket.load(Ordering::Relaxed) { "websocket" } else { "polling" }
     }
 
     /// The request as the application sees it.

@@ -57,12 +57,6 @@ impl Engine {
         Ok(info.map(|info| Request::new(slf.clone().unbind(), info)))
     }
 
-    /// The name of the transport that a session is on.
-    fn session_transport(&self, session: u64) -> PyResult<&'static str> {
-        let transport = self.look_at(session, |entry| entry.engine.transport().as_str())?;
-        Ok(transport.unwrap_or_default())
-    }
-
     /// Changes how often peers are asked for a sign of life.
     #[pyo3(signature = (interval, timeout, announced = None))]
     fn set_ping(&self, py: Python<'_>, interval: f64, timeout: f64, announced: Option<f64>) -> PyResult<()> {

@@ -79,7 +79,9 @@ impl Engine {
         let sockets = self.core()?.hub.resolve(namespace, &target(rooms, except_, skip));
         let state = self.state();
         let known = sockets.iter().filter_map(|key| state.sockets.get(key));
-        Ok(known.filter(|known| !known.muted).map(|known| known.object.clone_ref(py)).collect())
+        // With early rooms a socket is in them until it is forgotten.
+        let seen = known.filter(|known| !known.muted || self.binding.early_rooms);
+        Ok(seen.map(|known| known.object.clone_ref(py)).collect())
     }
 
     /// Puts every socket that a target means into rooms.

@@ -125,7 +125,7 @@ async def test_what_is_due_for_handlers_under_way_still_leaves() -> None:
         io.engine.acknowledge(one.key, 5, ("answer",))
         io.engine.emit(two.key, "parked", ())
         io.engine.accept(two.key)
-        io.engine.refuse(three.key, "no", None)
+        io.engine.refuse(three.key, {"message": "no"})
         io.engine.broadcast("/a", "late", (), [one.id], (), None, False)
         await wire.settle()
         heard = [await websocket.receive() for _ in range(5)]

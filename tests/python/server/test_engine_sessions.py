@@ -38,11 +38,10 @@ async def test_a_session_is_told_of_before_its_sockets_and_after_them() -> None:
         [session] = io.engine.sessions()
         _, told, sid = io.told[0]
         assert (told, io.engine.session_sid(session)) == (session, sid)
-        assert io.engine.session_transport(session) == "websocket"
         assert io.engine.session_sockets(session) == [client.key for client in io.clients]
         request = io.engine.session_request(session)
         assert request is not None
-        assert request.describe()["query"] == WEBSOCKET
+        assert (request.describe()["query"], request.transport) == (WEBSOCKET, "websocket")
         websocket.close()
         await wire.settle()
         assert io.told[1:] == [
@@ -53,7 +52,7 @@ async def test_a_session_is_told_of_before_its_sockets_and_after_them() -> None:
             ("closed", session, "transport close"),
         ]
         assert (io.engine.sessions(), io.engine.session_sid(session)) == ([], None)
-        assert (io.engine.session_request(session), io.engine.session_transport(session)) == (None, "")
+        assert (io.engine.session_request(session), request.transport) == (None, "websocket")
         assert (io.engine.session_sockets(session), io.engine.session_of(io.clients[0].key)) == ([], None)
 
 
@@ -127,7 +126,7 @@ async def test_who_is_refused_or_leaves_before_is_in_no_room() -> None:
     async with testing.wire(io) as wire:
         websocket = await joined(wire, "/a", "/b")
         refused, left = io.clients
-        io.engine.refuse(refused.key, "no", None)
+        io.engine.refuse(refused.key, {"message": "no"})
         assert await websocket.receive() == '44/a,{"message":"no"}'
         assert io.engine.select("/a", (), (), None) == []
         websocket.close()
