@@ -61,6 +61,7 @@ async def serve(app: Application, **options: Any) -> AsyncIterator[Served]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
     task = asyncio.create_task(server.serve())
     while not server.started:
+        assert not task.done(), "uvicorn has not begun"
         await asyncio.sleep(0.01)
     try:
         served = Served(server)

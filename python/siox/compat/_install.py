@@ -13,7 +13,6 @@ _kept: dict[str, ModuleType] = {}
 def install() -> None:
     """Put `siox.compat.socketio` in the place of `socketio` and of its submodules, for every later import.
 
-    uvicorn then speaks WebSocket by the class that gives its sockets to siox, unless it is given a class.
     Call it first: before `import socketio`, and before anything that imports it, such as `flask_socketio`.
     It may be called again.
 
@@ -50,9 +49,4 @@ def uninstall() -> None:
         _kept.clear()
 
 
-def original(name: str) -> ModuleType:
-    """Return a module of python-socketio itself, whatever stands in its place now."""
-    return _kept.get(name) or importlib.import_module(name)
-
-
-__all__ = ["install", "original", "uninstall"]
+__all__ = ["install", "uninstall"]

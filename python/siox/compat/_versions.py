@@ -6,7 +6,7 @@ import re
 import warnings
 from importlib import metadata
 
-OLDEST, NEWEST = (5, 12), (5, 18)
+OLDEST, NEWEST = (5, 13), (5, 18)
 """The first release whose names and tests were tried, and the newest; both are inside."""
 HOW = "pip install 'siox[socketio]'"
 

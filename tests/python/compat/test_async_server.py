@@ -222,7 +222,7 @@ async def test_views_are_live() -> None:
         assert sio.eio.sockets.copy().keys() == {eio_sid}
         assert eio_sid in repr(sio.eio.sockets)
         assert list(sio.environ.keys()) == [key for key, _ in sio.environ.items()]
-        assert sio.environ.values() == [sio.environ[eio_sid]]
+        assert list(sio.environ.values()) == [sio.environ[eio_sid]]
         assert sio.environ.get("x") is None
         assert manager.is_connected(sid, "/")
         assert not manager.is_connected(sid, "/other")

@@ -338,6 +338,21 @@ async def test_a_connect_handler_that_fails_refuses(peer: str) -> None:
         assert await wire.join() == '4{"message":"Connection rejected by server"}'
 
 
+@everywhere
+async def test_who_leaves_is_forgotten_though_its_handler_fails(peer: str) -> None:
+    async with site(peer) as here, here.wire() as wire:
+
+        def fail(sid: str, reason: str) -> None:
+            raise LookupError("of the test")
+
+        here.sio.on("disconnect", fail)
+        await wire.join()
+        await wire.send("1")
+        async with asyncio.timeout(1):
+            while here.sio.manager.rooms:
+                await asyncio.sleep(0.01)
+
+
 @peers("siox")
 async def test_a_type_error_of_a_connect_handler_does_not_run_it_again(peer: str) -> None:
     async with site(peer) as here, here.wire() as wire:

@@ -105,18 +105,19 @@ def test_a_lane_keeps_the_order_and_survives_what_goes_wrong() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_serves_clients_of_its_own() -> None:
     program = """
-    import logging, os, threading
+    import logging, os, threading, warnings
     import siox.compat.socketio as socketio
     import socketio as reference
     logging.getLogger("siox").addHandler(logging.NullHandler())  # its start-up line
     sio = socketio.Server(async_mode="threading")
     sio.on("echo", lambda sid, value: (value, len(sio.eio.sockets)))
     def visit():
-        client = reference.Client()
+        client = reference.Client(reconnection=False)
         client.connect(sio.listen(port=0).url, transports=["websocket"])
         print(*client.call("echo", 1), flush=True)
         return client
     client = visit()
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, from 3.12 on
     child = os.fork()
     if child == 0:
         visit()

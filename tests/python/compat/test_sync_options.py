@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
-from sync_places import PATHS, PATIENCE, Seen, eventually, joined, raw, serving
+from sync_places import HANGS_UP, PATHS, PATIENCE, Seen, eventually, joined, raw, serving
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._threads import MOST_WHILE_MOVING, Threads
@@ -74,7 +74,7 @@ async def test_websockets_go_by_python_engineios_driver_where_the_server_does_tl
                 large = b"\xff" * 200_000
                 assert await client.call("echo", ("text", large)) == ("text", large)
                 await eventually(lambda client=client: client.transport() == "websocket")
-            assert await seen.next() == ("gone", "transport close")
+            assert await seen.next() == ("gone", HANGS_UP)
         with pytest.raises(socketio.exceptions.ConnectionError):
             async with joined(url, ssl_verify=False, headers={"Origin": "http://foe"}):
                 pass

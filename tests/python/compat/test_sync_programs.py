@@ -159,7 +159,7 @@ def test_a_program_ends_while_handlers_and_tasks_are_at_work() -> None:
 import threading
 import socketio as reference
 url = sio.listen(port=0).url
-client = reference.Client()
+client = reference.Client(reconnection=False)
 client.connect(url, transports=["websocket"])
 begun = threading.Event()
 def forever():

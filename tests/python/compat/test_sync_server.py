@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from sync_places import PATHS, PATIENCE, Joined, Seen, answer, eventually, joined, serving
+from sync_places import HANGS_UP, PATHS, PATIENCE, Joined, Seen, answer, eventually, joined, serving
 
 import siox.compat.socketio as socketio
 
@@ -232,7 +232,7 @@ async def test_a_fault_of_a_handler_ends_nothing(place: Place) -> None:
 
 
 async def test_who_leaves_is_heard_of_with_the_reason(place: Place) -> None:
-    for transport, reason in [("polling", "client disconnect"), ("websocket", "transport close")]:
+    for transport, reason in [("polling", "client disconnect"), ("websocket", HANGS_UP)]:
         async with joined(place.url, transport) as client:
             sid = client.get_sid()
             place.seen.rest()

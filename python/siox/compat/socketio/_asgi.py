@@ -11,6 +11,7 @@ from engineio.static_files import get_static_file
 
 from siox.integrations._host import Host
 from siox.integrations._lifespan import Lifespan
+from siox.integrations._offering import have_uvicorn_give
 from siox.integrations._routing import Route
 from siox.integrations.asgi import serve as serve_asgi
 
@@ -28,6 +29,7 @@ async def serve(bridge: Bridge, scope: Any, receive: Any, send: Any) -> None:
     bridge.say("sockets of the ASGI server" if _gives(scope) else "ASGI messages")
     if bridge.host is None:
         bridge.host = Host(core)
+        have_uvicorn_give()  # from the next connection on, where nothing above came by
     await serve_asgi(core, bridge.host, scope, receive, send, target)
 
 
@@ -57,6 +59,7 @@ class ASGIApp(socketio.ASGIApp):
             on_shutdown=on_shutdown,
         )
         self._route = None if self.engineio_path is None else Route(self.engineio_path)
+        have_uvicorn_give()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection of the ASGI server."""
@@ -97,6 +100,7 @@ class ASGIApp(socketio.ASGIApp):
             await self.not_found(receive, send)
 
     async def _live(self, bridge: Bridge, scope: Any, receive: Any, send: Any) -> None:
+        have_uvicorn_give()
         bridge.core._attach(asyncio.get_running_loop())
         bridge.say("ASGI")
         await Lifespan(bridge.core, receive, send).run(self.lifespan, scope)

@@ -17,38 +17,29 @@ from siox.compat.socketio._options import split
 class AsyncBridge(AsyncClients):
     """See the module."""
 
-    heard = frozenset({"connect", "disconnect"})
-
     def make_eio(self, **options: Any) -> Any:
-        """Return the Engine.IO server: ours, or python-engineio's where it drives a framework by itself.
-
-        Nor is it ours where somebody has put another class in the place of python-engineio's.
-        """
-        replaced = self.is_replaced()
-        if replaced or options.get("async_mode") in {"sanic", "tornado"}:
+        """Return the Engine.IO server: ours, or python-engineio's where it drives a framework by itself."""
+        if options.get("async_mode") in {"sanic", "tornado"}:
             self.foreign, self.fast = True, False
-            return engineio.AsyncServer(**(options if replaced else split(options)[0]))
+            return engineio.AsyncServer(**split(options)[0])
         return AsyncEngine(self, **options)
-
-    def is_replaced(self) -> bool:
-        """Whether somebody has put another class in the place of python-engineio's."""
-        return engineio.AsyncServer not in AsyncEngine.__mro__
 
     def when_session_drained(self, session: Session, callback: Callable[[], None]) -> None:
         """Call once little waits for a session's client."""
         self.engine.when_session_drained(session.key, callback)
 
     async def end_session(self, session: Session, reason: str | None) -> None:
-        """End a connection; on the visible path its handlers have heard of it when this returns."""
+        """End a connection; its disconnect handlers have run when this returns."""
         if session.closed or session.reason is not None:
             return
-        session.reason = reason or "server disconnect"
-        if not self.fast:
-            await self.sio.eio._trigger_event("disconnect", session.sid, session.reason, run_async=False)
-            session.closed = True
+        session.reason = reason or self.sio.reason.SERVER_DISCONNECT
+        if self.fast:
+            await self.end_all(session, session.reason)
+            return
+        await self.sio.eio._trigger_event("disconnect", session.sid, session.reason, run_async=False)
+        session.closed = True
         self.engine.close_session(session.key)
-        if session.closed:
-            self.drop_session(session)
+        self.drop_session(session)
 
     # -- sessions, on either path
 
@@ -57,12 +48,12 @@ class AsyncBridge(AsyncClients):
         session = self.open_session(key, sid)
         if self.fast:
             self.initialize_manager()
-            if self._is_heard("connect"):
+            if self.is_watched("connect"):
                 self.start(self._greet(session))
         else:
             self._queue(session, None, self._greet, session)
             seconds = self.core.config.connect_timeout
-            self.core._dispatcher.loop.call_later(seconds, self._check_joined, session)
+            session.timer = self.core._dispatcher.loop.call_later(seconds, self._check_joined, session)
 
     def initialize_manager(self) -> None:
         """The manager may begin: there is a client."""
@@ -77,16 +68,13 @@ class AsyncBridge(AsyncClients):
         if session is None:
             return
         session.reason = session.reason or reason_of(reason)
-        if self.fast:
-            if self._is_heard("disconnect"):
-                self.start(self._part(session))
-                return
+        if self.fast and not self.is_watched("disconnect"):
             session.closed = True
             self.drop_session(session)
         else:
             self._queue(session, None, self._part, session)
 
-    # -- the visible path: python-engineio's events
+    # -- python-engineio's events
 
     async def _greet(self, session: Session) -> None:
         eio = self.sio.eio
@@ -133,27 +121,15 @@ class AsyncBridge(AsyncClients):
     async def _join_visibly(self, client: Client, refusal: dict[str, Any] | None) -> None:
         """The connect handler was under way when python-socketio's code took over."""
         manager, namespace, sid = self.sio.manager, client.namespace, client.id
-        self._forget_handed(client)
+        self.forget(client)
         if self.sio.always_connect:
             if refusal is not None:
                 await self.sio.disconnect(sid, namespace)
         elif refusal is None:
-            self.engine.accept(client._key)
+            self.engine.accept(client._key, {})
             client.state = State.CONNECTED
             if hasattr(manager, "pending_connect"):
                 await manager.connect(sid, namespace)
         else:
-            self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
+            self.refuse(client, refusal)
             await manager.disconnect(sid, namespace, ignore_queue=True)
-        if client.ended is not None:
-            client.ended.set_result(None)
-
-    def wait_for_join(self, client: Client) -> None:
-        """Deal with nothing of a client's before its connect handler, which runs, has ended."""
-        ended = client.ended = self.core._dispatcher.loop.create_future()
-
-        async def wait() -> None:
-            await ended
-
-        if client.session.work is None:  # else it is part of that work itself
-            self._queue(client.session, None, wait)

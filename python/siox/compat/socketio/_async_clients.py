@@ -17,7 +17,8 @@ from siox._calling import Call
 from siox._signature import name_of
 from siox.compat.socketio._bridge import Bridge
 from siox.compat.socketio._clients import Client, Session, State, reason_of
-from siox.compat.socketio._connecting import UNABLE, arguments_of, refusal_of
+from siox.compat.socketio._connecting import arguments_of, refusal_of
+from siox.compat.socketio._strict import UNABLE
 
 LATER = object()
 """Stands for an environ, which is made for who wants it."""
@@ -74,6 +75,9 @@ class AsyncClients(Bridge):
                     await function(*values)
                 except Exception:
                     self.sio.logger.exception("a message of %s could not be dealt with", session.sid)
+                except asyncio.CancelledError:  # what a handler waits for may be; or the loop ends
+                    if asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                        raise
         finally:
             session.work = None
 
@@ -91,22 +95,22 @@ class AsyncClients(Bridge):
         if self.core._dispatcher.draining:
             self.drop_client(client)
         elif self.accepts(client.namespace):
-            self._in_order(client, self._join, client, auth)
+            self._queue(client.session, client, self._join, client, auth)
         else:
-            self._refuse(client, {"message": UNABLE})
+            self._turn_away(client, UNABLE)
 
     async def _join(self, client: Client, auth: Any) -> None:
         sio = self.sio
         if sio.always_connect:
             self.accept(client)
         refusal = await self._ask(client, auth)
-        if not self.fast:
-            await self._join_visibly(client, refusal)
-        elif client.left is not None:  # it has gone meanwhile
+        if client.left is not None:  # it has gone meanwhile
             if refusal is None:
                 await self._leave(client, client.left)
             else:
                 self.drop_client(client)
+        elif not self.fast:
+            await self._join_visibly(client, refusal)
         elif refusal is None:
             if not sio.always_connect and client.state is State.JOINING:
                 self.accept(client)
@@ -115,15 +119,10 @@ class AsyncClients(Bridge):
             client.state = State.LEAVING
             self.engine.disconnect(client._key, False)
         else:
-            self._refuse(client, refusal)
+            self._turn_away(client, refusal)
 
-    def _refuse(self, client: Client, refusal: dict[str, Any]) -> None:
-        key = client._key
-        try:
-            self.engine.refuse(key, refusal["message"], refusal.get("data"))
-        except (TypeError, ValueError):
-            self.sio.logger.exception("what refuses %s cannot be sent", client.id)
-            self.engine.refuse(key, UNABLE, None)
+    def _turn_away(self, client: Client, refusal: Any) -> None:
+        self.refuse(client, refusal)
         self.drop_client(client)
 
     async def _ask(self, client: Client, auth: Any) -> dict[str, Any] | None:
@@ -139,7 +138,9 @@ class AsyncClients(Bridge):
             result = function(*arguments)
             if inspect.isawaitable(result):
                 result = await result
-        except (Exception, asyncio.CancelledError) as error:
+        except asyncio.CancelledError:
+            return None  # as python-socketio has it: no answer, so no refusal
+        except Exception as error:
             return refusal_of(error, sio.logger, sid)
         return socketio.exceptions.ConnectionRefusedError().error_args if result is False else None
 
@@ -150,14 +151,20 @@ class AsyncClients(Bridge):
         why = client.session.reason or reason_of(reason, details)
         if client.state is State.JOINING:
             client.left = why
+        elif client.state is State.CONNECTED:  # until all before it is dealt with
+            self._queue(client.session, client, self._leave, client, why)
         elif client.state is State.GONE or client.silent:
             self.drop_client(client)
-        else:
-            client.state = State.LEAVING
-            self._in_order(client, self._leave, client, why)
 
     async def _leave(self, client: Client, reason: str) -> None:
-        client.state = State.LEAVING
+        """Call the disconnect handler, unless it was refused, or somebody disconnects it, who does."""
+        if client.silent:
+            self.drop_client(client)
+        elif client.state < State.LEAVING:
+            client.state = State.LEAVING
+            await self._say_goodbye(client, reason)
+
+    async def _say_goodbye(self, client: Client, reason: str) -> None:
         sio = self.sio
         try:
             function, values = arguments_of(sio, client.namespace, (client.id, reason), "disconnect")
@@ -166,17 +173,33 @@ class AsyncClients(Bridge):
                 await result
         except Exception:
             sio.logger.exception("the disconnect handler of %s failed", client.id)
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
         finally:
             self.drop_client(client)
-            if client.ended is not None and not client.ended.done():
-                client.ended.set_result(None)
+
+    async def end(self, client: Client) -> None:
+        """Disconnect a client; its disconnect handler has run when this returns."""
+        client.state = State.LEAVING
+        self.engine.disconnect(client._key, False)
+        await self._say_goodbye(client, self.sio.reason.SERVER_DISCONNECT)
+
+    async def end_all(self, session: Session, reason: str) -> None:
+        """End a connection; the disconnect handlers of who was on it have run when this returns."""
+        clients = [client for client in session.clients if client.state is State.CONNECTED]
+        for client in clients:
+            client.state = State.LEAVING
+        self.engine.close_session(session.key)
+        for client in clients:
+            await self._say_goodbye(client, reason)
 
     def marked(self, client: Client, event: str, count: int | None) -> None:
         """The outbox of a client came to a mark: applications of python-socketio know no such event."""
 
     def allow_request(self, request_id: int, request: dict[str, Any]) -> None:
         """A handshake came, and the origins that may connect are a function's business."""
-        self.engine.allow(request_id, self.sio.eio._origin_allowed(request))
+        self.answer_origin(request_id, request)
 
     # -- events
 
@@ -187,10 +210,12 @@ class AsyncClients(Bridge):
         sio = self.sio
         sio.logger.info('received event "%s" from %s [%s]', name, client.id, client.namespace)
         answer = None if ack_id is None else Answer(self.engine, client._key, ack_id, 1)
-        if sio.async_handlers:
-            self._call(client, name, values, answer)
+        if not sio.async_handlers:
+            self._queue(client.session, client, self._call_and_wait, client, name, values, answer)
+        elif sio.always_connect and client.session.work is not None:  # its connect handler may run still
+            self._queue(client.session, client, self._call_later, client, name, values, answer)
         else:
-            self._in_order(client, self._call_and_wait, client, name, values, answer)
+            self._call(client, name, values, answer)
 
     def _call(self, client: Client, name: Any, values: tuple[Any, ...], answer: Answer | None) -> Any:
         sio, dispatcher = self.sio, self.core._dispatcher
@@ -219,12 +244,9 @@ class AsyncClients(Bridge):
             if running is not None:
                 await asyncio.wait([running])
 
-    def _in_order(self, client: Client, function: Callable[..., Any], *values: Any) -> None:
-        """Start something of a client's; with `async_handlers=False` once all before it is done."""
-        if self.sio.async_handlers and client.session.work is None:
-            self.start(function(*values))
-        else:
-            self._queue(client.session, client, function, *values)
+    async def _call_later(self, client: Client, *what: Any) -> None:
+        if client.state is State.CONNECTED:
+            self._call(client, *what)
 
     def slow(self, entry: Any, name: str, seconds: float) -> None:
         """A plain handler has held the loop."""

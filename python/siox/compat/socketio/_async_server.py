@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import socketio
@@ -11,11 +12,9 @@ from socketio import packet
 
 from siox.compat.socketio._admin import CountingBuffer
 from siox.compat.socketio._async_bridge import AsyncBridge
-from siox.compat.socketio._clients import State
-from siox.compat.socketio._connecting import takes_auth
 from siox.compat.socketio._managers import AsyncManager
 from siox.compat.socketio._served import Served
-from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
+from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, auth_for, read, turned_away
 
 if TYPE_CHECKING:
     from siox._listening import Listener
@@ -183,10 +182,9 @@ class AsyncServer(Served, socketio.AsyncServer):
             return
         refusal = UNABLE
         if self._bridge.accepts(namespace):
-            if data and not takes_auth(self, namespace):
-                data = None  # python-socketio then tries without
+            auth = auth_for(self, namespace, data)
             try:
-                await super()._handle_connect(eio_sid, namespace, data)
+                await super()._handle_connect(eio_sid, namespace, auth)
                 return
             except Exception:
                 self.logger.exception("the connect handler failed for %s, which is refused", eio_sid)
@@ -194,10 +192,27 @@ class AsyncServer(Served, socketio.AsyncServer):
             sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
             if sid is not None:
                 await self.manager.disconnect(sid, namespace, ignore_queue=True)
-        late = self.always_connect and refusal is REJECTED  # it was let in already
-        kind = packet.DISCONNECT if late else packet.CONNECT_ERROR
-        answer = self.packet_class(kind, data=dict(refusal), namespace=namespace)
-        await self._send_packet(eio_sid, answer)
+        await self._send_packet(eio_sid, turned_away(self, namespace, refusal))
+
+    async def _handle_disconnect(
+        self, eio_sid: str, namespace: str | None, reason: str | None = None
+    ) -> None:
+        """See python-socketio's."""
+        namespace = namespace or "/"
+        async with self._letting_go(self.manager.sid_from_eio_sid(eio_sid, namespace), namespace):
+            await super()._handle_disconnect(eio_sid, namespace, reason)
+
+    @contextlib.asynccontextmanager
+    async def _letting_go(self, sid: str | None, namespace: str) -> AsyncIterator[None]:
+        """The disconnect handler runs inside: who has left is forgotten, whatever it does."""
+        eio_sid = None if sid is None else self.manager.eio_sid_from_sid(sid, namespace)
+        try:
+            yield
+        except Exception:
+            if not self._strict or eio_sid not in self._bridge.by_sid:
+                raise  # a session of the application's own
+            self.logger.exception("the disconnect handler failed for %s", sid)
+            await self.manager.disconnect(sid, namespace, ignore_queue=True)
 
     def instrument(
         self,
@@ -250,10 +265,11 @@ class AsyncServer(Served, socketio.AsyncServer):
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Disconnect a client from a namespace; its disconnect handler has run when this returns."""
         bridge = self._bridge
-        if not bridge.fast:
-            await super().disconnect(sid, namespace, ignore_queue)
-            return
         namespace = namespace or "/"
+        if not bridge.fast:
+            async with self._letting_go(sid, namespace):
+                await super().disconnect(sid, namespace, ignore_queue)
+            return
         if ignore_queue:
             there = self.manager.is_connected(sid, namespace)
         else:
@@ -262,9 +278,4 @@ class AsyncServer(Served, socketio.AsyncServer):
         if client is None:
             return
         self.logger.info("Disconnecting %s [%s]", sid, namespace)
-        client.state = State.LEAVING
-        if self.async_handlers:
-            client.ended = asyncio.get_running_loop().create_future()
-        bridge.engine.disconnect(client._key, False)
-        if client.ended is not None:
-            await client.ended
+        await bridge.end(client)

@@ -5,30 +5,23 @@ Free of asyncio and of threads: subclasses say how handlers run.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import logging
 import os
-from collections.abc import Iterable
 from typing import Any
 
-from bidict import bidict
 from engineio import json as plain_json
 
 from siox.compat._telling import tell
 from siox.compat.socketio._clients import Client, Session, State
 from siox.compat.socketio._environ import environ_of
+from siox.compat.socketio._handing import Handing
 from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
 from siox.compat.socketio._json import round_trip
-from siox.compat.socketio._packets import mended
+from siox.compat.socketio._packets import mended, own_kind
 from siox.compat.socketio._rooms import Aliases
+from siox.compat.socketio._strict import UNABLE
 from siox.exceptions import UsageError
-
-
-def _callback(callback: Any) -> Any:
-    """Return the application's function for an answer, from what the engine was given."""
-    return callback.args[-1] if isinstance(callback, functools.partial) else callback
 
 
 class Bridge:
@@ -43,11 +36,12 @@ class Bridge:
         foreign: python-engineio's own server is below, and nothing here has any part in it.
         messages_in: messages that came on the visible path, which the engine does not count.
         driver: what carries the connections, as the log has it.
+        host: the ASGI server around, once it has brought something.
+        attached: the aiohttp application's part, where a route of its own brings requests.
         clients: by namespace and sid; on the fast path only.
+        aliases: names of rooms.
+        tables: the handlers, as the engine calls them.
     """
-
-    heard: frozenset[str] = frozenset()
-    """Events of Engine.IO that handlers of the application's own hear on the fast path."""
 
     def __init__(self, sio: Any) -> None:
         self.sio = sio
@@ -55,12 +49,11 @@ class Bridge:
         self.fast = True
         self.foreign = False
         self.driver: str | None = None
-        self.events: Any = None
         self.host: Any = None
         self.attached: Any = None
         self.messages_in = 0
-        self.reset()
         self.aliases = Aliases()
+        self.reset()
         self.tables = Tables()
 
     def reset(self) -> None:
@@ -100,41 +93,24 @@ class Bridge:
 
     def hand_over(self) -> None:
         """Give python-socketio's code what the engine knows of clients. On the engine's thread."""
-        manager, handed = self.sio.manager, self.engine.go_raw()
-        rooms: dict[str, dict[Any, Any]] = {}
-        for each in handed["sockets"]:
-            client: Client = each["socket"]
-            self._hand_over(rooms, client, each["rooms"])
-            if client.state is State.JOINING:
-                if hasattr(manager, "pending_connect"):  # older releases have no such state
-                    manager.pending_connect.setdefault(client.namespace, []).append(client.id)
-                self.wait_for_join(client)
-            else:
-                self._forget_handed(client)
-            asked = {number: _callback(callback) for number, (callback, _) in each["acks"].items()}
-            manager.callbacks[client.id] = {0: itertools.count(handed["last_ack_id"] + 1), **asked}
-        for client in [client for there in self.clients.values() for client in there.values()]:
-            if client.state is State.LEAVING:
-                self._hand_over(rooms, client, self.engine.rooms(client._key))
-                manager.pending_disconnect.setdefault(client.namespace, []).append(client.id)
-        manager.rooms = rooms
+        Handing(self).run()
 
-    def _hand_over(self, rooms: dict[str, dict[Any, Any]], client: Client, aliases: Iterable[str]) -> None:
-        there = rooms.setdefault(client.namespace, {})
-        for room in {None, client.id, *map(self.aliases.room, aliases)}:
-            there.setdefault(room, bidict())[client.id] = client.session.sid
-
-    def _forget_handed(self, client: Client) -> None:
+    def forget(self, client: Client) -> None:
+        """Know no more of a client."""
         session = client.session
         session.clients = tuple(each for each in session.clients if each is not client)
         there = self.clients.get(client.namespace, {})
         there.pop(client.id, None)
         if not there:
             self.clients.pop(client.namespace, None)
+            if client.namespace not in self.sio.handlers:  # clients may think of names without end
+                self.tables.forget(client.namespace)
 
-    def wait_for_join(self, client: Client) -> None:
-        """Deal with nothing of a client's before its connect handler, which runs, has ended."""
-        raise NotImplementedError
+    def prune_rooms(self) -> None:
+        """Forget names of rooms that nobody is in, once there are many."""
+        self.aliases.prune(
+            lambda alias: not any(self.engine.select(name, [alias], [], None) for name in list(self.clients))
+        )
 
     @property
     def max_attachments(self) -> int:
@@ -144,10 +120,7 @@ class Bridge:
     @property
     def parser(self) -> str:
         """How the engine writes packets."""
-        kind = self.sio.packet_class
-        if getattr(kind, "_siox_json", False):
-            kind = kind.__base__
-        return "msgpack" if self.fast and kind is MSGPACK else "default"
+        return "msgpack" if self.fast and own_kind(self.sio.packet_class) is MSGPACK else "default"
 
     @property
     def default(self) -> Any:
@@ -161,10 +134,6 @@ class Bridge:
             self.driver = driver
             path = "fast path" if self.fast else "Python-visible path"
             tell(f"siox drives this Socket.IO server, by {driver}, on the {path}")
-
-    def is_replaced(self) -> bool:
-        """Whether somebody has put another class in the place of python-engineio's: siox then has no part."""
-        return False
 
     def own_core(self, driver: str) -> Any:
         """Return the siox server, which is driven that way from now on.
@@ -202,7 +171,8 @@ class Bridge:
         """An Engine.IO session is open."""
         session = self.sessions.get(key)
         if session is None:
-            session = self.sessions[key] = self.by_sid[sid] = Session(key, sid)
+            request = self.engine.session_request(key)
+            session = self.sessions[key] = self.by_sid[sid] = Session(key, sid, request)
         return session
 
     def session_of(self, key: int) -> Session:
@@ -216,10 +186,12 @@ class Bridge:
         if session.closed and not session.clients:
             self.sessions.pop(session.key, None)
             self.by_sid.pop(session.sid, None)
-            self.sio.environ.pop(session.sid, None)
+            self.sio.environ.forget(session.sid)
+            if session.timer is not None:
+                session.timer.cancel()
 
-    def _is_heard(self, event: str) -> bool:
-        """Whether the application has a handler of its own for an event of Engine.IO."""
+    def is_watched(self, event: str) -> bool:
+        """Whether the Admin UI has put a handler of an Engine.IO event before the server's own."""
         return getattr(self.sio.eio.handlers.get(event), "__self__", None) is not self.sio
 
     def _check_joined(self, session: Session) -> None:
@@ -234,10 +206,17 @@ class Bridge:
 
     def make_environ(self, session: Session) -> Any:
         """Return the environ of a session from the request that opened it."""
-        request = self.engine.session_request(session.key)
-        if request is None:
-            return None
-        return environ_of(request.describe())
+        return None if session.request is None else environ_of(session.request.describe())
+
+    def answer_origin(self, request_id: int, request: dict[str, Any]) -> None:
+        """Let a handshake in, or not, as the application's function says of its origin."""
+        allowed = False
+        try:
+            allowed = self.sio.eio._origin_allowed(request)
+        except BaseException:  # gevent's Timeout, too: the request waits for an answer
+            self.sio.logger.exception("cors_allowed_origins failed, the request is refused")
+        finally:
+            self.engine.allow(request_id, allowed)
 
     # -- clients
 
@@ -253,18 +232,22 @@ class Bridge:
         """Let go of a client: it is in no room any more."""
         client.state = State.GONE
         self.engine.forget(client._key)
-        session = client.session
-        session.clients = tuple(each for each in session.clients if each is not client)
-        there = self.clients.get(client.namespace)
-        if there is not None:
-            there.pop(client.id, None)
-            if not there:
-                self.clients.pop(client.namespace, None)
+        self.forget(client)
         manager = self.sio.manager
         manager.callbacks.pop(client.id, None)
-        if not self.fast:  # it was leaving when python-socketio's code took over
+        if self.fast:
+            self.prune_rooms()
+        else:  # it was leaving when python-socketio's code took over
             manager.basic_disconnect(client.id, client.namespace)
-        self.drop_session(session)
+        self.drop_session(client.session)
+
+    def refuse(self, client: Client, refusal: Any) -> None:
+        """Tell a client why it is not let in."""
+        try:
+            self.engine.refuse(client._key, refusal)
+        except (TypeError, ValueError):
+            self.sio.logger.exception("what refuses %s cannot be sent", client.id)
+            self.engine.refuse(client._key, UNABLE)
 
     def client(self, namespace: str, sid: Any) -> Client | None:
         """Return a client by its sid."""
@@ -288,9 +271,14 @@ class Bridge:
 
     @property
     def direct(self) -> bool:
-        """Whether the engine may call handlers itself: nobody wants to see or order the events."""
+        """Whether the engine may call handlers itself: nobody wants to see or order the events.
+
+        With `always_connect` they wait for a connect handler that runs.
+        """
         sio = self.sio
-        return bool(sio.async_handlers) and not sio.logger.isEnabledFor(logging.INFO)
+        return (
+            bool(sio.async_handlers) and not sio.always_connect and not sio.logger.isEnabledFor(logging.INFO)
+        )
 
     def table(self, namespace: str) -> dict[str, Entry]:
         """Return what the engine is told of a namespace's handlers."""

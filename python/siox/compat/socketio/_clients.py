@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 CLOSED = "client disconnect"
 """The client has closed the connection by a packet; JavaScript's servers call that the transport's close."""
@@ -45,6 +48,11 @@ class Client:
 
     Attributes:
         id: its sid.
+        namespace: where it is.
+        session: the connection that it is on.
+        state: where it is in its life.
+        auth: what came with CONNECT, until its connect handler has it.
+        ended: of a blocking server: somebody sees to its end.
         left: why it left while its connect handler ran.
         silent: its disconnect handler is not called: it was refused.
     """
@@ -86,13 +94,17 @@ class Session:
     Attributes:
         key: its number in the engine, None where the engine does not know it.
         sid: its Engine.IO sid.
+        request: what opened it, for its environ; None once that is not wanted any more.
+        reason: why it ended, once it is known.
+        view: what stands for it in `eio.sockets`, once somebody has asked.
         data: what `save_session` and `session` keep.
         clients: the sockets on it.
         closed: the engine has no such session any more.
-        told: on the visible path: its end was told, or is being told, to the application.
+        told: of a blocking server: its end was told, or is being told, to the application.
         behind: bytes that were sent to it while too much waited.
         paused: it is not read, since what it has sent is behind.
         running: handlers of its events that run, on the visible path.
+        timer: ends, on the visible path, who joins nothing in time.
         work: for the subclass: what waits for its turn.
     """
 
@@ -104,16 +116,19 @@ class Session:
         "key",
         "paused",
         "reason",
+        "request",
         "running",
         "sid",
+        "timer",
         "told",
         "view",
         "work",
     )
 
-    def __init__(self, key: int, sid: str) -> None:
+    def __init__(self, key: int, sid: str, request: Any) -> None:
         self.key = key
         self.sid = sid
+        self.request = request
         self.data: dict[Any, Any] | None = None
         self.clients: tuple[Client, ...] = ()
         self.closed = False
@@ -123,4 +138,5 @@ class Session:
         self.running = 0
         self.reason: str | None = None
         self.view: Any = None
+        self.timer: asyncio.TimerHandle | None = None
         self.work: Any = None

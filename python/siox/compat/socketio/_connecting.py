@@ -10,7 +10,6 @@ from typing import Any
 
 import socketio
 
-UNABLE = "Unable to connect"
 UNLIMITED = 1_000
 PLAIN = {socketio.AsyncNamespace.trigger_event, socketio.Namespace.trigger_event}
 
@@ -28,17 +27,18 @@ def arguments_of(
     """
     function, arguments = server._get_event_handler(event, namespace, values)
     if function:
-        return function, arguments[: places_of(function)]
+        return _fitted(function, arguments)
     handler, arguments = server._get_namespace_handler(namespace, values)
     if not handler:
         return None, ()
     # Who has a `trigger_event` of its own is asked itself what it takes.
     if getattr(handler.trigger_event, "__func__", None) in PLAIN:
         method = getattr(handler, f"on_{event}", None)
-        return method, () if method is None else arguments[: places_of(method)]
-    if event == "disconnect":
-        return functools.partial(handler.trigger_event, event), arguments
-    return functools.partial(_new_style_first, handler.trigger_event), arguments
+        return (None, ()) if method is None else _fitted(method, arguments)
+    trigger = functools.partial(handler.trigger_event, event)
+    if event == "disconnect" or arguments[-1]:
+        return trigger, arguments
+    return functools.partial(_call_with, trigger, len(arguments), len(arguments) - 1), arguments
 
 
 def takes_auth(server: Any, namespace: str) -> bool:
@@ -48,47 +48,54 @@ def takes_auth(server: Any, namespace: str) -> bool:
     return function is None or any(argument is auth for argument in arguments)
 
 
-def places_of(function: Callable[..., Any]) -> int:
-    """Return how many positional arguments a function takes.
+def _fitted(
+    function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return a handler with as many arguments as it takes; where its signature does not say, try."""
+    places, is_certain = places_of(function)
+    if is_certain:
+        return function, arguments[:places]
+    every = len(arguments)
+    first, second = (every - 1, every) if places == every - 1 else (every, every - 1)
+    return functools.partial(_call_with, function, first, second), arguments
 
-    Of a decorator's function that takes any number it is what the decorated one takes.
+
+def places_of(function: Callable[..., Any]) -> tuple[int, bool]:
+    """Return how many positional arguments a function takes, and whether that is certain.
+
+    Of a decorator's function that takes any number it is what the decorated one takes, most likely.
     """
     try:
         parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
     except (ValueError, TypeError):
-        return UNLIMITED
+        return UNLIMITED, False
     if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return sum(each.kind in kinds for each in parameters)
+        return sum(each.kind in kinds for each in parameters), True
     decorated = getattr(function, "__wrapped__", None)
-    if decorated is None:
-        return UNLIMITED
-    return places_of(decorated) - isinstance(function, types.MethodType)
+    if decorated is None or len(parameters) - sum(each.kind is each.VAR_KEYWORD for each in parameters) > 1:
+        return UNLIMITED, False
+    return places_of(decorated)[0] - isinstance(function, types.MethodType), False
 
 
-def _new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
-    """Call with the auth value, and without after a TypeError, as python-socketio does."""
-    if inspect.iscoroutinefunction(trigger_event):
-        return _async_new_style_first(trigger_event, *values)
+def _call_with(function: Callable[..., Any], first: int, second: int, *values: Any) -> Any:
+    """Call with so many of the values, and after a TypeError with another number, as python-socketio does."""
     try:
-        return trigger_event("connect", *values)
+        result = function(*values[:first])
     except TypeError as error:
-        if values[-1]:
-            raise
         try:
-            return trigger_event("connect", *values[:-1])
+            return function(*values[:second])
         except TypeError:
             raise error from None
+    return _awaited(result, function, values[:second]) if inspect.isawaitable(result) else result
 
 
-async def _async_new_style_first(trigger_event: Callable[..., Any], *values: Any) -> Any:
+async def _awaited(result: Any, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     try:
-        return await trigger_event("connect", *values)
+        return await result
     except TypeError as error:
-        if values[-1]:
-            raise
         try:
-            return await trigger_event("connect", *values[:-1])
+            return await function(*values)
         except TypeError:
             raise error from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ class Core:
             options["trace"] = ["engine"]  # for that logger
         return options  # type: ignore[no-any-return]
 
+    def _make_events(self) -> EngineEvents:
+        from siox.compat.socketio._events import Events
+
+        return Events(self)
+
     def _forked(self) -> None:
         """This process is a fork: the clients are its parent's."""
         super()._forked()  # type: ignore[misc]
@@ -53,13 +59,6 @@ class AsyncCore(Core, Server):
     def __init__(self, bridge: Bridge, added: dict[str, Any]) -> None:
         self._bridge = bridge
         self._set_up(config_of(added, path=PATH))
-
-    def _make_events(self) -> EngineEvents:
-        from siox.compat.socketio._events import AsyncEvents
-
-        events = AsyncEvents(self)
-        self._bridge.events = events
-        return events
 
     def _make_dispatcher(self, engine: Any) -> Dispatcher:
         return HandlerDispatcher(
@@ -77,6 +76,12 @@ class HandlerDispatcher(Dispatcher):
     def _answer(self, call: Call, result: Any) -> None:  # type: ignore[override]
         if result is not self._bridge.sio.not_handled:
             super()._answer(call, result)
+
+    def _ended(self, call: Call, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            self._answer(call, None)  # as python-socketio has it
+        else:
+            super()._ended(call, future)
 
     def failed(self, call: Call, error: Exception) -> None:
         """A handler raised: no answer, and a line with its traceback."""

@@ -65,10 +65,17 @@ class EngineHalf(metaclass=Watched):
 
     def on(self, event: str, handler: Any = None) -> Any:
         """See python-engineio's."""
-        result = super().on(event, handler)  # type: ignore[misc]
-        if handler is not None:
+        put: Any = super().on(event)  # type: ignore[misc]
+
+        def set_handler(handler: Any) -> Any:
+            put(handler)
             self._bridge.check()
-        return result
+            return handler
+
+        if handler is None:
+            return set_handler
+        set_handler(handler)
+        return None
 
     def transport(self, sid: str) -> str:
         """Return the name of the transport that carries a connection."""

@@ -1,31 +1,28 @@
-"""What the engine calls of an asyncio server, on either path."""
+"""What the engine calls of a server of python-socketio's, on either path."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from siox._server import EngineEvents
 
-if TYPE_CHECKING:
-    from siox.compat.socketio._async_bridge import AsyncBridge
 
-
-class AsyncEvents(EngineEvents):
+class Events(EngineEvents):
     """See the module."""
 
     __slots__ = ("_bridge", "closed", "message", "session")
 
     def __init__(self, core: Any) -> None:
         super().__init__(core)
-        bridge: AsyncBridge = core._bridge
+        bridge: Any = core._bridge
         self._bridge = bridge
         self.session = bridge.session_begun
         self.closed = bridge.session_over
         self.message = bridge.message
-        self.connect = bridge.connect  # type: ignore[assignment]
-        self.admit = bridge.admit  # type: ignore[assignment]
-        self.disconnect = bridge.disconnect  # type: ignore[assignment]
-        self.marked = bridge.marked  # type: ignore[assignment]
+        self.connect = bridge.connect
+        self.admit = bridge.admit
+        self.disconnect = bridge.disconnect
+        self.marked = bridge.marked
         self.allow_request = bridge.allow_request
 
     def trace(self, layer: str, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -35,7 +36,7 @@ class Greenlets:
 
     def wait_for(self, future: Future[T], timeout: float | None = None) -> T:
         """See `Runner`; other greenlets go on meanwhile."""
-        if not _threads.is_green() and not future.done():
+        if not _threads.is_green() and not future.done() and self.is_here:
             done = self._event()
             watcher = self._hub.loop.async_()
             watcher.start(done.set)
@@ -52,6 +53,27 @@ class Greenlets:
                 watcher.close()
             timeout = 0
         return future.result(timeout)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the hub's thread; others have no greenlets that could go on."""
+        return bool(self._hub.thread_ident == threading.get_ident())
+
+
+class Early:
+    """A background task that is begun before it is known whether gevent's hub will run in its thread.
+
+    A greenlet begins it once the hub does, or else a thread.
+    """
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._first = threading.Lock()
+
+    def begin(self) -> None:
+        """Call the function, unless that was done."""
+        if self._first.acquire(blocking=False):
+            self._act()
 
 
 def in_greenlet() -> bool:

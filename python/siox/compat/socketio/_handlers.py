@@ -120,9 +120,13 @@ class Tables:
             self._fill(namespace, handlers, direct=direct)
         return table
 
+    def forget(self, namespace: str) -> None:
+        """Nobody is in a namespace any more."""
+        self._tables.pop(namespace, None)
+
     def refresh(self, handlers: Any, *, direct: bool) -> None:
         """The handlers have changed, or whether the engine calls them."""
-        for namespace in self._tables:
+        for namespace in list(self._tables):
             self._fill(namespace, handlers, direct=direct)
 
     def _fill(self, namespace: str, handlers: Any, *, direct: bool) -> None:

@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-import engineio
 import socketio
 from engineio import json as plain_json
 
@@ -93,6 +92,11 @@ def overridden(thing: Any, names: Iterable[str]) -> list[str]:
     )
 
 
+def is_own(handler: Any) -> bool:
+    """Whether a bound method is of python-socketio's own, or ours."""
+    return _is_ours(getattr(handler, "__func__", handler))
+
+
 def _is_ours(value: Any) -> bool:
     if value is None:
         return True
@@ -138,7 +142,7 @@ def reasons(server: Any) -> list[str]:
     eio = server.eio
     found += [f"eio.{name} is set on {_place(eio, name)}" for name in overridden(eio, ENGINE)]
     for event, handler in eio.handlers.items():
-        if event not in server._bridge.heard and getattr(handler, "__self__", None) is not server:
+        if not is_own(handler):  # python-socketio's Admin UI has some that watch and pass on
             found.append(f"eio.on({event!r}) has another handler than the server's own")
     return found
 
@@ -164,8 +168,6 @@ def _msgpack() -> Any:
 
 
 MSGPACK = _msgpack()
-_ENGINEIO = engineio
-"""Kept: what `import engineio` gives may be another module later."""
 
 
 def driver(server: Any) -> str:

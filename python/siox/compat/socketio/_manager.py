@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from siox.compat.socketio._bridge import Bridge
 from siox.compat.socketio._clients import State
+from siox.compat.socketio._emission import Emission
 from siox.compat.socketio._hooks import MANAGER, Watched
 from siox.compat.socketio._rooms import listed
 from siox.compat.socketio._views import RoomsView
@@ -23,7 +24,6 @@ class FastManager(metaclass=Watched):
 
     _bridge: Bridge | None = None
     _rooms: Any = None
-    _hooks = MANAGER
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -74,8 +74,7 @@ class FastManager(metaclass=Watched):
             return []
         if room is None:
             return list(there.values())
-        aliases = [bridge.aliases.find(each) for each in listed(room)]
-        known = [alias for alias in aliases if alias is not None]
+        known = self._known(bridge, room)
         return list(bridge.engine.select(namespace, known, [], None)) if known else []
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
@@ -116,8 +115,8 @@ class FastManager(metaclass=Watched):
     def is_sid_room(self, namespace: str, room: Any) -> bool:
         """Whether a room is a client's own."""
         fast = self._fast
-        if fast is None:
-            return bool(super().is_sid_room(namespace, room))  # type: ignore[misc]
+        if fast is None:  # in words that older releases know, which have no such method
+            return room is not None and room in self.rooms.get(namespace, {}).get(None, {})
         return fast.client(namespace, room) is not None
 
     # -- python-socketio's own way in: who calls these wants its code
@@ -131,6 +130,16 @@ class FastManager(metaclass=Watched):
         """See python-socketio's."""
         self._begin_visible("connect")
         return super().connect(sid, namespace)  # type: ignore[misc]
+
+    def pre_disconnect(self, sid: str, namespace: str) -> Any:
+        """See python-socketio's."""
+        self._begin_visible("pre_disconnect")
+        return super().pre_disconnect(sid, namespace)  # type: ignore[misc]
+
+    def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> Any:
+        """See python-socketio's."""
+        self._begin_visible("disconnect")
+        return super().disconnect(sid, namespace, **kwargs)  # type: ignore[misc]
 
     def _begin_visible(self, name: str) -> None:
         fast = self._fast
@@ -168,7 +177,7 @@ class FastManager(metaclass=Watched):
         client, alias = fast.client(namespace, sid), fast.aliases.find(room)
         if client is not None and alias is not None and room is not None:
             fast.engine.leave(client._key, [alias])
-            self._prune(fast)
+            fast.prune_rooms()
 
     def basic_close_room(self, room: Any, namespace: str) -> None:
         """Take everybody out of a room.
@@ -185,12 +194,7 @@ class FastManager(metaclass=Watched):
         alias = fast.aliases.find(room)
         if alias is not None and room is not None and namespace in fast.clients:
             fast.engine.sockets_leave(namespace, [alias], [], None, [alias])
-            self._prune(fast)
-
-    def _prune(self, fast: Bridge) -> None:
-        fast.aliases.prune(
-            lambda alias: not any(fast.engine.select(name, [alias], [], None) for name in fast.clients)
-        )
+            fast.prune_rooms()
 
     def get_rooms(self, sid: str, namespace: str) -> list[Any]:
         """Return the rooms that a client is in, its own among them."""
@@ -209,28 +213,14 @@ class FastManager(metaclass=Watched):
 
     # -- emitting
 
-    def _emit_now(
-        self,
-        fast: Bridge,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: Any,
-        skip_sid: Any,
-        callback: Any,
-        volatile: bool,
-        except_room: Any,
-    ) -> Any:
+    def _emit_now(self, fast: Bridge, emission: Emission) -> Any:
         """Emit; return None, or what tells when to go on: a function that takes one without arguments."""
+        event, args, namespace, room, skipped, callback, volatile, except_room = emission
         there = fast.clients.get(namespace)
         if there is None:
             return None
-        args = data if isinstance(data, tuple) else () if data is None else (data,)
-        if not isinstance(event, str):
-            event = str(event)
-        skipped = skip_sid if isinstance(skip_sid, (list, tuple, set)) else (skip_sid,)
         if callback:
-            self._emit_asking(fast, event, args, namespace, room, skipped, callback, volatile, except_room)
+            self._emit_asking(fast, emission)
             return None
         engine = fast.engine
         if type(room) is str and not except_room:
@@ -239,13 +229,11 @@ class FastManager(metaclass=Watched):
                 if room not in skipped and engine.emit(client._key, event, args, volatile):
                     return functools.partial(engine.when_drained, client._key)
                 return None
-        rooms: list[str] = []
-        if room is not None:
-            rooms = [alias for each in listed(room) if (alias := fast.aliases.find(each)) is not None]
-            if not rooms:
-                return None
+        rooms = self._known(fast, room)
+        if room is not None and not rooms:
+            return None
         excepted = [sid for sid in skipped if sid is not None and fast.client(namespace, sid) is not None]
-        excepted += self._except(fast, except_room)
+        excepted += self._known(fast, except_room)
         if engine.broadcast(namespace, event, args, rooms, excepted, None, volatile):
             return functools.partial(engine.when_drained, None)
         return None
@@ -258,29 +246,21 @@ class FastManager(metaclass=Watched):
         return skipped
 
     @staticmethod
-    def _except(fast: Bridge, except_room: Any) -> list[str]:
-        if except_room is None:
+    def _known(fast: Bridge, rooms: Any) -> list[str]:
+        """Return the names of rooms that somebody may be in."""
+        if rooms is None:
             return []
-        return [alias for each in listed(except_room) if (alias := fast.aliases.find(each)) is not None]
+        return [alias for each in listed(rooms) if (alias := fast.aliases.find(each)) is not None]
 
-    def _emit_asking(
-        self,
-        fast: Bridge,
-        event: str,
-        args: tuple[Any, ...],
-        namespace: str,
-        room: Any,
-        skipped: Any,
-        callback: Any,
-        volatile: bool,
-        except_room: Any,
-    ) -> None:
+    def _emit_asking(self, fast: Bridge, emission: Emission) -> None:
         """Emit and have each recipient's answer handed to the callback."""
-        left_out = set(self._except(fast, except_room))
-        for client in self._members(fast, namespace, room):
-            if client.id in skipped:
+        left_out = set(self._known(fast, emission.except_room))
+        for client in self._members(fast, emission.namespace, emission.room):
+            if client.id in emission.skipped or client.state >= State.LEAVING:
                 continue
             if left_out and not left_out.isdisjoint(fast.engine.rooms(client._key)):
                 continue
-            answered = functools.partial(fast.answered, client, callback)
-            fast.engine.emit_with_ack(client._key, event, args, answered, None, volatile)
+            answered = functools.partial(fast.answered, client, emission.callback)
+            fast.engine.emit_with_ack(
+                client._key, emission.event, emission.args, answered, None, emission.volatile
+            )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
 from typing import Any
 
 import socketio
 from socketio.async_pubsub_manager import AsyncPubSubManager as OriginalPubSub
 
 from siox._awaitables import Until
+from siox.compat.socketio._emission import Emission, adding, additions
 from siox.compat.socketio._manager import FastManager
 from siox.compat.socketio._patience import patient, wait_for_room
 
@@ -25,6 +25,10 @@ class AsyncManager(FastManager, socketio.AsyncManager):
         """See python-socketio's."""
         return await super().connect(sid, namespace)
 
+    async def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> Any:
+        """See python-socketio's."""
+        return await super().disconnect(sid, namespace, **kwargs)
+
     async def emit(
         self,
         event: str,
@@ -37,9 +41,8 @@ class AsyncManager(FastManager, socketio.AsyncManager):
         **kwargs: Any,
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
-        fast, added = self._fast, _added.get()
-        if added:
-            kwargs = {**kwargs, **added}
+        fast = self._fast
+        kwargs.update(additions.get() or {})
         if fast is None:
             if kwargs.get("except_room") is not None:
                 skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
@@ -53,17 +56,8 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             finally:
                 patient.reset(token)
             return
-        until = self._emit_now(
-            fast,
-            event,
-            data,
-            namespace,
-            to or room,
-            skip_sid,
-            callback,
-            bool(kwargs.get("volatile")),
-            kwargs.get("except_room"),
-        )
+        emission = Emission.of(event, data, namespace, to or room, skip_sid, callback, kwargs)
+        until = self._emit_now(fast, emission)
         if until is None or not self._patient:
             return
         key = until.args[0]
@@ -77,11 +71,6 @@ class AsyncManager(FastManager, socketio.AsyncManager):
     def _patient(self) -> bool:
         """Who listens to other servers must not wait for one slow client."""
         return asyncio.current_task() is not getattr(self, "thread", None)
-
-
-_added: ContextVar[dict[str, Any] | None] = ContextVar("siox_added", default=None)
-"""What siox has added to the emit under way: python-socketio's own code does not pass it on."""
-ADDED = ("volatile", "except_room")
 
 
 class AsyncPubSubManager(OriginalPubSub, AsyncManager):
@@ -99,8 +88,7 @@ class AsyncPubSubManager(OriginalPubSub, AsyncManager):
         **kwargs: Any,
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
-        token = _added.set({name: kwargs[name] for name in ADDED if kwargs.get(name)} or None)
-        try:
+        with adding(kwargs):
             await super().emit(
                 event,
                 data,
@@ -111,16 +99,11 @@ class AsyncPubSubManager(OriginalPubSub, AsyncManager):
                 to=to,
                 **kwargs,
             )
-        finally:
-            _added.reset(token)
 
     async def _handle_emit(self, message: dict[str, Any]) -> None:
-        message.update(_added.get() or {})  # it is published as well
-        token = _added.set({name: message[name] for name in ADDED if message.get(name)} or None)
-        try:
+        message.update(additions.get() or {})  # it is published as well
+        with adding(message):
             await super()._handle_emit(message)
-        finally:
-            _added.reset(token)
 
 
 class AsyncRedisManager(socketio.AsyncRedisManager, AsyncPubSubManager):

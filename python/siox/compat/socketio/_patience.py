@@ -20,6 +20,16 @@ patient: ContextVar[bool] = ContextVar("siox_patient", default=True)
 """Whether a send waits at all: what goes to many must not wait for one."""
 
 
+def patience(waiting: int, limit: int) -> float | None:
+    """Return how many seconds to wait for a client, None for any time.
+
+    Args:
+        waiting: bytes that wait for it now.
+        limit: bytes that may.
+    """
+    return None if 2 * waiting >= limit else MOMENT
+
+
 async def wait_for_room(tell: Callable[[Callable[[], None]], None], waiting: int, limit: int) -> bool:
     """Wait until little waits for a client, or for a moment.
 
@@ -31,11 +41,8 @@ async def wait_for_room(tell: Callable[[Callable[[], None]], None], waiting: int
     Returns:
         Whether it is so.
     """
-    if 2 * waiting >= limit:
-        await Until(tell)
-        return True
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(MOMENT):
+        async with asyncio.timeout(patience(waiting, limit)):
             await Until(tell)
             return True
     return False

@@ -22,15 +22,7 @@ class Aliases:
 
     def alias(self, room: Hashable) -> str:
         """Return the name of a room; equal rooms have one."""
-        kind = type(room)
-        if kind is str and not room.startswith(ESCAPE) and _encodable(room):  # type: ignore[attr-defined,arg-type]
-            return room  # type: ignore[return-value]
-        if kind is int or kind is bool:
-            return f"{ESCAPE}i{int(room)}"  # type: ignore[call-overload]
-        if isinstance(room, str) and _encodable(room):
-            plain = str.__str__(room)
-            return ESCAPE + plain if plain.startswith(ESCAPE) else plain
-        known = self._alias_of.get(room)
+        known = self.find(room)
         if known is None:
             self._last += 1
             known = self._alias_of[room] = f"{ESCAPE}o{self._last}"
@@ -42,9 +34,13 @@ class Aliases:
 
         Who only asks must not make names, or they would pile up.
         """
-        if isinstance(room, (str, int)) or room in self._alias_of:
-            return self.alias(room)
-        return None
+        if isinstance(room, str):
+            if _encodable(room):
+                plain = room if type(room) is str else str.__str__(room)
+                return ESCAPE + plain if plain.startswith(ESCAPE) else plain
+        elif (number := _number_of(room)) is not None:
+            return f"{ESCAPE}i{number}"
+        return self._alias_of.get(room)
 
     def room(self, alias: str) -> Any:
         """Return the room that a name stands for."""
@@ -71,6 +67,17 @@ def listed(rooms: Any) -> Iterable[Any]:
     if isinstance(rooms, (list, tuple, set, frozenset)):
         return rooms
     return (rooms,)
+
+
+def _number_of(room: Any) -> int | None:
+    """Return the whole number that a room is equal to: an int, a member of an IntEnum, 2.0."""
+    if type(room) is int:
+        return room
+    try:
+        number = int(room)
+        return number if number == room and hash(number) == hash(room) else None
+    except (TypeError, ValueError, ArithmeticError):
+        return None
 
 
 def _encodable(text: str) -> bool:

@@ -28,8 +28,7 @@ class Served(metaclass=Watched):
             bridge: its own.
             options: python-socketio's arguments, python-engineio's and siox's.
         """
-        strict = bool(options.pop("strict", True)) and not bridge.is_replaced()
-        vars(self).update(_bridge=bridge, _strict=strict)
+        vars(self).update(_bridge=bridge, _strict=bool(options.pop("strict", True)))
         if self._strict and options.get("json") is not None:
             # python-socketio sets it on the class, and the last server's holds for all.
             options["serializer"] = _with_json(options.get("serializer", "default"), options["json"])

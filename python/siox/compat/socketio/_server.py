@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import socketio
@@ -12,7 +12,7 @@ from socketio import packet
 
 from siox.compat.socketio._admin import CountingBuffer
 from siox.compat.socketio._served import Served
-from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, read
+from siox.compat.socketio._strict import REJECTED, UNABLE, ViolationError, auth_for, read, turned_away
 from siox.compat.socketio._sync_bridge import SyncBridge
 from siox.compat.socketio._sync_managers import Manager
 
@@ -109,10 +109,11 @@ class Server(Served, socketio.Server):
     def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Disconnect a client from a namespace; its disconnect handler has run when this returns."""
         bridge = self._bridge
-        if not bridge.fast:
-            super().disconnect(sid, namespace, ignore_queue)
-            return
         namespace = namespace or "/"
+        if not bridge.fast:
+            with self._letting_go(sid, namespace):
+                super().disconnect(sid, namespace, ignore_queue)
+            return
         manager = self.manager
         there = (manager.is_connected if ignore_queue else manager.can_disconnect)(sid, namespace)
         client = bridge.client(namespace, sid) if there else None
@@ -121,16 +122,21 @@ class Server(Served, socketio.Server):
             bridge.end(client)
 
     def _handle_disconnect(self, eio_sid: str, namespace: str, reason: str | None = None) -> None:
-        """Run the disconnect handler; who has left is forgotten, whatever it does."""
-        try:
+        """See python-socketio's."""
+        with self._letting_go(self.manager.sid_from_eio_sid(eio_sid, namespace), namespace):
             super()._handle_disconnect(eio_sid, namespace, reason)
-        except Exception:
+
+    @contextlib.contextmanager
+    def _letting_go(self, sid: str | None, namespace: str) -> Iterator[None]:
+        """The disconnect handler runs inside: who has left is forgotten, whatever it does."""
+        eio_sid = None if sid is None else self.manager.eio_sid_from_sid(sid, namespace)
+        try:
+            yield
+        except BaseException:
             if not self._strict or eio_sid not in self._bridge.by_sid:
-                raise
-            self.logger.exception("the disconnect handler failed for %s", eio_sid)
-            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
-            if sid is not None:
-                self.manager.disconnect(sid, namespace, ignore_queue=True)
+                raise  # a session of the application's own
+            self.logger.exception("the disconnect handler failed for %s", sid)
+            self.manager.disconnect(sid, namespace, ignore_queue=True)
 
     def instrument(
         self,
@@ -210,10 +216,11 @@ class Server(Served, socketio.Server):
             return
         refusal = UNABLE
         if self._bridge.accepts(namespace):
+            auth = auth_for(self, namespace, data)
             try:
-                super()._handle_connect(eio_sid, namespace, data)
+                super()._handle_connect(eio_sid, namespace, auth)
                 return
-            except Exception:
+            except BaseException:
                 if eio_sid not in self._bridge.by_sid:
                     raise  # a session of the application's own
                 self.logger.exception("the connect handler failed for %s, which is refused", eio_sid)
@@ -221,8 +228,7 @@ class Server(Served, socketio.Server):
             sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
             if sid is not None:
                 self.manager.disconnect(sid, namespace, ignore_queue=True)
-        answer = self.packet_class(packet.CONNECT_ERROR, data=dict(refusal), namespace=namespace)
-        self._send_packet(eio_sid, answer)
+        self._send_packet(eio_sid, turned_away(self, namespace, refusal))
 
     def _handle_event_internal(
         self,
@@ -238,7 +244,7 @@ class Server(Served, socketio.Server):
         try:
             with contextlib.nullcontext() if session is None else bridge.running(session):
                 super()._handle_event_internal(server, sid, eio_sid, data, namespace, id)
-        except Exception:
+        except BaseException:
             # In a thread of its own a fault would be nobody's; without one it is the caller's.
             if not self.async_handlers:
                 raise

@@ -6,10 +6,24 @@ from typing import Any
 
 from socketio import packet
 
+from siox.compat.socketio._connecting import takes_auth
+
 RESERVED = {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 """Names that no event of a peer may have (Source: Socket.IO protocol 5, "Event names")."""
 REJECTED = {"message": "Connection rejected by server"}
 UNABLE = {"message": "Unable to connect"}
+
+
+def auth_for(server: Any, namespace: str, auth: Any) -> Any:
+    """Return what a connect handler is given for an auth value: none of it where it has no place for it."""
+    return auth if auth and takes_auth(server, namespace) else None
+
+
+def turned_away(server: Any, namespace: str, refusal: dict[str, str]) -> Any:
+    """Return the packet for who cannot be let in, or was already before its connect handler failed."""
+    late = server.always_connect and refusal is REJECTED
+    kind = packet.DISCONNECT if late else packet.CONNECT_ERROR
+    return server.packet_class(kind, data=dict(refusal), namespace=namespace)
 
 
 class ViolationError(ValueError):

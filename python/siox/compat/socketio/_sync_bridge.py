@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import engineio
-
-from siox.compat.socketio._clients import Client, Session, State, reason_of
+from siox.compat.socketio._clients import Session, State, reason_of
 from siox.compat.socketio._sync_clients import Clients
+from siox.compat.socketio._sync_engine import SyncEngine
 from siox.sync import _background
 
 MAX_WAITING = 100
@@ -28,22 +27,9 @@ GOODBYE_TIME = 1.0
 class SyncBridge(Clients):
     """See the module."""
 
-    heard = frozenset({"connect", "disconnect"})
-
     def make_eio(self, **options: Any) -> Any:
-        """Return the Engine.IO server: ours, or what somebody has put in the place of python-engineio's."""
-        from siox.compat.socketio._sync_engine import SyncEngine
-
-        if self.is_replaced():
-            self.foreign, self.fast = True, False
-            return engineio.Server(**options)
+        """Return the Engine.IO server."""
         return SyncEngine(self, **options)
-
-    def is_replaced(self) -> bool:
-        """Whether somebody has put another class in the place of python-engineio's."""
-        from siox.compat.socketio._sync_engine import SyncEngine
-
-        return engineio.Server not in SyncEngine.__mro__
 
     # -- the switch
 
@@ -69,19 +55,17 @@ class SyncBridge(Clients):
                     client.state = State.LEAVING
         super().hand_over()
 
-    def wait_for_join(self, client: Client) -> None:
-        """See `Bridge`: what is a client's waits in its lane, in which its connect handler runs."""
-
     # -- sessions, on either path
 
     def session_begun(self, key: int, sid: str) -> None:
         """An Engine.IO session has begun."""
         session = self.open_session(key, sid)
-        if not self.fast or self._is_heard("connect"):
+        if not self.fast or self.is_watched("connect"):
             self.lane(session).post(partial(self._greet, session))
         if not self.fast:
             seconds = self.core.config.connect_timeout
-            self.core._dispatcher.loop.call_later(seconds, self._check_joined, session)
+            loop = self.core._dispatcher.loop
+            session.timer = loop.call_later(seconds, self._check_joined, session)
 
     def session_over(self, key: int, reason: str) -> None:
         """An Engine.IO session is over; on the fast path its sockets were told of before."""
@@ -89,7 +73,7 @@ class SyncBridge(Clients):
         if session is None:
             return
         session.reason = session.reason or reason_of(reason)
-        if self.fast and not self._is_heard("disconnect"):
+        if self.fast and not self.is_watched("disconnect"):
             session.closed = True
             self.drop_session(session)
         else:
@@ -97,16 +81,7 @@ class SyncBridge(Clients):
 
     def allow_request(self, request_id: int, request: dict[str, Any]) -> None:
         """A handshake came, and the origins that may connect are a function's business."""
-        self.runner.post(partial(self._allow, request_id, request))
-
-    def _allow(self, request_id: int, request: dict[str, Any]) -> None:
-        allowed = False
-        try:
-            allowed = self.sio.eio._origin_allowed(request)
-        except Exception:
-            self.sio.logger.exception("cors_allowed_origins failed, the request is refused")
-        finally:
-            self.engine.allow(request_id, allowed)
+        self.runner.post(partial(self.answer_origin, request_id, request))
 
     # -- the visible path: python-engineio's events
 
@@ -146,7 +121,7 @@ class SyncBridge(Clients):
 
     def _greet(self, session: Session) -> None:
         eio = self.sio.eio
-        environ = self.sio.environ.get(session.sid) if self.fast else self.make_environ(session)
+        environ = self.make_environ(session)
         if environ is None:
             return
         result = eio._trigger_event("connect", session.sid, environ, run_async=False)

@@ -7,10 +7,11 @@ from typing import Any
 
 import socketio
 
-from siox.compat.socketio._clients import Client, State, reason_of
-from siox.compat.socketio._connecting import UNABLE, arguments_of, refusal_of
+from siox.compat.socketio._clients import Client, Session, State, reason_of
+from siox.compat.socketio._connecting import arguments_of, refusal_of
+from siox.compat.socketio._strict import UNABLE
 from siox.compat.socketio._sync_lanes import Lanes
-from siox.compat.socketio._threads import Lane
+from siox.compat.socketio._threads import Act, Lane
 
 
 class Clients(Lanes):
@@ -21,7 +22,7 @@ class Clients(Lanes):
     def connect(self, key: int, namespace: str, sid: str, auth: Any) -> Any:
         """A CONNECT came."""
         client = self.add_client(key, namespace, sid)
-        client.auth = auth
+        client.auth = auth or None  # python-socketio's clients send {} where there is nothing
         return client
 
     def admit(self, client: Client) -> None:
@@ -32,17 +33,16 @@ class Clients(Lanes):
         elif self.accepts(client.namespace):
             self.lane(client.session).post(partial(self._join, client, auth))
         else:
-            self._refuse(client, {"message": UNABLE})
+            self._turn_away(client, UNABLE)
 
     def _join(self, client: Client, auth: Any) -> None:
-        self.initialize_manager()
         always = self.sio.always_connect
         if always:
             self._let_in(client)
         refusal = self._ask(client, auth)
         with self.lock:
             if not self.fast and client.left is None:
-                self._forget_handed(client)
+                self.forget(client)
             visible = not self.fast
         if visible:
             self._join_visibly(client, refusal)
@@ -52,12 +52,14 @@ class Clients(Lanes):
                 self._let_in(client)
             return
         client.silent = True
+        if always:
+            client.state = State.LEAVING  # what it has sent meanwhile is nobody's
         if client.left is not None:
             return  # what comes next in the lane lets go of it
         if always:
             self.engine.disconnect(client._key, False)
         else:
-            self._refuse(client, refusal)
+            self._turn_away(client, refusal)
 
     def _let_in(self, client: Client) -> None:
         with self.lock:
@@ -77,24 +79,21 @@ class Clients(Lanes):
         if self.sio.always_connect:
             self.sio.disconnect(client.id, client.namespace)
         else:
-            self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
+            self.refuse(client, refusal)
             self.sio.manager.disconnect(client.id, client.namespace, ignore_queue=True)
 
-    def _refuse(self, client: Client, refusal: dict[str, Any]) -> None:
-        try:
-            self.engine.refuse(client._key, refusal["message"], refusal.get("data"))
-        except (TypeError, ValueError):
-            self.sio.logger.exception("what refuses %s cannot be sent", client.id)
-            self.engine.refuse(client._key, UNABLE, None)
+    def _turn_away(self, client: Client, refusal: Any) -> None:
+        self.refuse(client, refusal)
         self.drop_client(client)
 
     def _ask(self, client: Client, auth: Any) -> dict[str, Any] | None:
         """Call the connect handler; return what refuses the client, None to let it in."""
         sio, namespace, sid = self.sio, client.namespace, client.id
         try:
+            self.initialize_manager()
             function, arguments = arguments_of(sio, namespace, (sid, sio.environ[client.session.sid], auth))
             result = None if function is None else function(*arguments)
-        except Exception as error:
+        except BaseException as error:  # gevent's Timeout, too: the client waits for an answer
             return refusal_of(error, sio.logger, sid)
         return socketio.exceptions.ConnectionRefusedError().error_args if result is False else None
 
@@ -115,8 +114,10 @@ class Clients(Lanes):
     def leave(self, client: Client, reason: str) -> None:
         """Call the disconnect handler, in this thread."""
         try:
-            self.sio._trigger_event("disconnect", client.namespace, client.id, reason)
-        except Exception:
+            function, values = arguments_of(self.sio, client.namespace, (client.id, reason), "disconnect")
+            if function is not None:
+                function(*values)
+        except BaseException:
             self.sio.logger.exception("the disconnect handler of %s failed", client.id)
 
     def marked(self, client: Client, event: str, count: int | None) -> None:
@@ -139,10 +140,18 @@ class Clients(Lanes):
         sio.logger.info('received event "%s" from %s [%s]', name, client.id, client.namespace)
         self.engine.handler_started(client._key)
         act = partial(self._handle, client, name, values, ack_id)
-        if sio.async_handlers:
+        if not sio.async_handlers:
+            self.lane(client.session).post(act)
+        elif sio.always_connect and self.lane(client.session).busy:  # its connect handler may run still
+            self.lane(client.session).post(partial(self._handle_later, client, act))
+        else:
+            self.runner.post(act)
+
+    def _handle_later(self, client: Client, act: Act) -> None:
+        if client.state is State.CONNECTED:
             self.runner.post(act)
         else:
-            self.lane(client.session).post(act)
+            self.engine.handler_ended(client._key)
 
     def _handle(self, client: Client, name: Any, values: tuple[Any, ...], ack_id: int | None) -> None:
         """Call the handler of an event; what it returns is the answer."""
@@ -151,7 +160,7 @@ class Clients(Lanes):
             result = sio._trigger_event(name, client.namespace, client.id, *values)
             if ack_id is not None and result is not sio.not_handled:
                 engine.acknowledge(client._key, ack_id, _values_of(result))
-        except Exception:
+        except BaseException:
             sio.logger.exception("handler of event %r failed for %s", name, client.id)
         finally:
             engine.handler_ended(client._key)
@@ -159,15 +168,21 @@ class Clients(Lanes):
     def answered(self, client: Client, callback: Any, failure: str | None, values: Any) -> None:
         """A client has answered, or never will."""
         if failure is None:
-            work = self._work(client.session)
-            if work.answers is None:
-                work.answers = Lane(self.runner, self._lanes)
-            work.answers.post(partial(self._call_back, client, callback, values))
+            self._answers(client.session).post(partial(self._call_back, client, callback, values))
+
+    def _answers(self, session: Session) -> Lane:
+        """Return where callbacks run: in turn with the handlers, or beside those, which may wait for them."""
+        if not self.sio.async_handlers:
+            return self.lane(session)
+        work = self._work(session)
+        if work.answers is None:
+            work.answers = Lane(self.runner, self._lanes)
+        return work.answers
 
     def _call_back(self, client: Client, callback: Any, values: tuple[Any, ...]) -> None:
         try:
             callback(*values)
-        except Exception:
+        except BaseException:
             self.sio.logger.exception("the callback of an answer of %s failed", client.id)
 
     def slow(self, entry: Any, name: str, seconds: float) -> None:

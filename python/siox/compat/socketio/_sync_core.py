@@ -12,7 +12,6 @@ from siox.compat.socketio._options import config_of
 from siox.config import SyncServerConfig
 
 if TYPE_CHECKING:
-    from siox._server import EngineEvents
     from siox.compat.socketio._sync_bridge import SyncBridge
 
 
@@ -27,10 +26,3 @@ class SyncCore(Core, sync.Server):
         config = SyncServerConfig(**{each.name: getattr(plain, each.name) for each in fields(plain)})
         self._pool = Pool(config.max_threads)
         self._set_up(config)
-
-    def _make_events(self) -> EngineEvents:
-        from siox.compat.socketio._events import AsyncEvents
-
-        events = AsyncEvents(self)
-        self._bridge.events = events
-        return events

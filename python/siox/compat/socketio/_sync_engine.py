@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import engineio
 
+from _siox_compat import refused
 from siox.compat.socketio._engine import EngineHalf
-from siox.compat.socketio._greenlets import in_greenlet
+from siox.compat.socketio._greenlets import Early, in_greenlet
 from siox.compat.socketio._sync_core import SyncCore
 from siox.compat.socketio._views import EngineSocket
 
@@ -18,23 +20,18 @@ if TYPE_CHECKING:
     from siox.compat.socketio._wsgi import Gate
 
 MODES = ("gevent", "threading")
-REFUSED = {
-    "eventlet": "eventlet is no longer developed: use async_mode='threading' (with gunicorn: --threads 100, "
-    "no worker class of eventlet's), or async_mode='gevent'",
-    "gevent_uwsgi": "uWSGI keeps its connections to itself: serve by gunicorn with --threads 100 and "
-    "async_mode='threading', or by gevent's own server and async_mode='gevent'",
-}
-"""What python-engineio has beside, and what to do instead."""
 
 
 class SyncEngineSocket(EngineSocket):
     """What stands for an Engine.IO connection."""
 
     def send(self, packet: Any) -> None:
-        """Send a packet; waits while much waits for this client."""
+        """Send a packet; waits while much waits for this client, see `_patience`."""
         bridge: Any = self._bridge
         if self.server._push(self, packet):
-            bridge.wait_for_session(self._session)
+            bridge.wait_for_session(self._session, len(packet.data or ()))
+        else:
+            self._session.behind = 0
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """End the connection; its disconnect handlers have run when this returns."""
@@ -57,9 +54,7 @@ class SyncEngine(EngineHalf, engineio.Server):
     _gate: Gate | None = None
 
     def __init__(self, bridge: Any, **options: Any) -> None:
-        mode = options.get("async_mode")
-        if mode in REFUSED:
-            raise ValueError(f"async_mode={mode!r}: {REFUSED[mode]}")
+        refused.check(options.get("async_mode"))
         super().__init__(bridge, **options)
 
     def async_modes(self) -> list[str]:
@@ -88,12 +83,16 @@ class SyncEngine(EngineHalf, engineio.Server):
 
     def start_background_task(self, target: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function in a thread or greenlet of its own; returns what can be joined."""
-        if self.async_mode != "threading" and not in_greenlet():
-            # No hub would come to a greenlet of this thread.
-            thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
-            thread.start()
-            return thread
-        return super().start_background_task(target, *args, **kwargs)
+        if self.async_mode == "threading" or in_greenlet():
+            return super().start_background_task(target, *args, **kwargs)
+        if self._bridge.may_have_hub:
+            early = Early(partial(target, *args, **kwargs))
+            self._bridge.remember(early)
+            return super().start_background_task(early.begin)
+        # No hub would come to a greenlet of this thread.
+        thread = threading.Thread(target=target, args=args, kwargs=kwargs, daemon=True)
+        thread.start()
+        return thread
 
     def handle_request(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Serve a request of a WSGI server, whatever its path."""

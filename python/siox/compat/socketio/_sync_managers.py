@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import socketio
 
+from siox.compat.socketio._emission import Emission, adding, additions
 from siox.compat.socketio._manager import FastManager
-from siox.compat.socketio._managers import ADDED
-from siox.compat.socketio._managers import _added as added
+from siox.compat.socketio._patience import patience
 
 _NOTHING = contextlib.nullcontext()
 
@@ -33,7 +32,7 @@ class Manager(FastManager, socketio.Manager):
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
         fast: Any = self._fast
-        kwargs.update(added.get() or {})
+        kwargs.update(additions.get() or {})
         if fast is None:
             if kwargs.get("except_room") is not None:
                 skip_sid = self._skipped(namespace, skip_sid, kwargs["except_room"])
@@ -44,12 +43,17 @@ class Manager(FastManager, socketio.Manager):
                     event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, to=to, **kwargs
                 )
             return
-        volatile, except_room = bool(kwargs.get("volatile")), kwargs.get("except_room")
-        until = self._emit_now(
-            fast, event, data, namespace, to or room, skip_sid, callback, volatile, except_room
-        )
+        emission = Emission.of(event, data, namespace, to or room, skip_sid, callback, kwargs)
+        until = self._emit_now(fast, emission)
         if until is not None:
-            fast.wait_until(until)
+            self._wait(fast, until)
+
+    @staticmethod
+    def _wait(fast: Any, until: Any) -> None:
+        """Wait for one client, see `_patience`; or for broadcasts under way, whose end needs none to read."""
+        key = until.args[0]
+        state = None if key is None else fast.engine.outbox(key)
+        fast.wait_until(until, None if state is None else patience(state["bytes"], state["limit"]))
 
     # Another thread may leave the fast path at any time, with the rooms as they are then. And beyond it
     # python-socketio goes through its dicts while other threads change them.
@@ -101,7 +105,7 @@ class PubSubManager(socketio.PubSubManager, Manager):
         **kwargs: Any,
     ) -> None:
         """See python-socketio's; `volatile` and `except_room` are siox's."""
-        with _adding(kwargs):
+        with adding(kwargs):
             super().emit(
                 event,
                 data,
@@ -114,8 +118,8 @@ class PubSubManager(socketio.PubSubManager, Manager):
             )
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
-        message.update(added.get() or {})  # it is published as well
-        with _adding(message):
+        message.update(additions.get() or {})  # it is published as well
+        with adding(message):
             super()._handle_emit(message)
 
     def _thread(self) -> None:
@@ -124,15 +128,6 @@ class PubSubManager(socketio.PubSubManager, Manager):
         if bridge is not None:
             bridge.never_waits()
         super()._thread()
-
-
-@contextlib.contextmanager
-def _adding(values: dict[str, Any]) -> Iterator[None]:
-    token = added.set({name: values[name] for name in ADDED if values.get(name)} or None)
-    try:
-        yield
-    finally:
-        added.reset(token)
 
 
 class RedisManager(socketio.RedisManager, PubSubManager):

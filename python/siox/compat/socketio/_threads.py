@@ -7,6 +7,7 @@ cost no switch of threads each; where calls wait because handlers do, threads ar
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import queue
@@ -79,19 +80,25 @@ class Threads:
         with self._lock:
             self._acts.append(act)
             self._resting = False
-            worker, add = None, False
-            if not self._awake and self._idle:
-                worker, self._awake = self._idle.pop(), True
-            elif not self._count:
-                self._count, self._awake, add = 1, True, True
-            elif not self._watched:
-                # Whoever is at work may take it, or may wait for long: somebody has to look.
-                self._watched = True
-                self._look.put(None)
-        if worker is not None:
-            worker.wake.put(None)
-        elif add:
+            begin = not self._count
+            if begin:
+                self._count, self._awake = 1, True
+            else:
+                self._summon()
+        if begin:
             self._add(awake=True)
+
+    def _summon(self) -> None:
+        """Have one more thread look at what waits; when it has taken something it summons the next."""
+        if self._awake:
+            return
+        if self._idle:
+            self._awake = True
+            self._idle.pop().wake.put(None)
+        elif not self._watched:
+            # Whoever is at work may take it, or may wait for long: somebody has to look.
+            self._watched = True
+            self._look.put(None)
 
     def wait_for(self, future: Future[T], timeout: float | None = None) -> T:
         """See `Runner`."""
@@ -123,7 +130,10 @@ class Threads:
                 worker.awake = self._awake = False
             if self._acts:
                 self._taken += 1
-                return self._acts.popleft()
+                act = self._acts.popleft()
+                if self._acts:
+                    self._summon()
+                return act
             self._idle.append(worker)
             if self._resting:
                 self._wake_all()
@@ -171,11 +181,12 @@ class Threads:
                     self._gone.notify_all()
                     return
                 taken = self._taken
-            step = 1
+            step, wanted = 1, 0
             while True:
                 time.sleep(TICK)
                 with self._lock:
-                    step = 1 if self._taken != taken else min(2 * step, MOST_AT_ONCE)
+                    is_moving = self._taken - taken > wanted  # each new thread has taken one
+                    step = 1 if is_moving else min(2 * step, MOST_AT_ONCE)
                     wanted = self._wanted(step)
                     taken = self._taken
                     self._count += wanted
@@ -190,8 +201,8 @@ class Threads:
                     break
 
     def _wanted(self, step: int) -> int:
-        """How many threads to add; the more, the longer nothing moves."""
-        if step == 1 and self._count >= MOST_WHILE_MOVING:
+        """How many threads to add; the more, the longer nothing moves. None while one has yet to look."""
+        if self._awake or self._idle or (step == 1 and self._count >= MOST_WHILE_MOVING):
             return 0
         return min(len(self._acts), step)
 
@@ -239,6 +250,11 @@ class Lane:
         self._busy = False
 
     @property
+    def busy(self) -> bool:
+        """Whether a function runs, or waits."""
+        return self._busy
+
+    @property
     def waiting(self) -> int:
         """How many functions wait for the one that runs."""
         acts = self._acts
@@ -269,14 +285,13 @@ class Lane:
 
 
 def call(act: Act) -> None:
-    """Call a function that has dealt with the faults of applications: what is left is one of ours."""
+    """Call a function, in a context of its own: what one client's handler sets is not the next one's.
+
+    It has dealt with the faults of applications: what is left is one of ours.
+    """
     try:
-        act()
-    except (SystemExit, KeyboardInterrupt) as error:
-        log.error("%s in a handler ends its thread, no more than that", type(error).__name__)
+        contextvars.Context().run(act)
     except BaseException as error:
-        if type(error).__name__ == "GreenletExit":
-            raise
         log.error("siox itself failed in a thread of handlers, please report this", exc_info=error)
 
 

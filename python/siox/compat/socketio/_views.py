@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
-
-from siox.compat.socketio._clients import State
 
 if TYPE_CHECKING:
     from siox.compat.socketio._bridge import Bridge
@@ -201,7 +199,8 @@ class EngineSocket:
     @property
     def upgraded(self) -> bool:
         """Whether a websocket carries it."""
-        return bool(self._bridge.engine.session_transport(self._session.key) == "websocket")
+        request = self._session.request
+        return request is not None and request.transport == "websocket"
 
     @property
     def session(self) -> dict[Any, Any]:
@@ -214,69 +213,63 @@ class EngineSocket:
     def session(self, data: dict[Any, Any]) -> None:
         self._session.data = data
 
-    def _end(self, reason: str | None) -> None:
-        """End it; the handlers hear of it from the engine."""
-        self._session.reason = reason or "server disconnect"
-        self._bridge.engine.close_session(self._session.key)
 
-
-class Environs(dict[str, Any]):
+class Environs(MutableMapping[str, Any]):
     """`server.environ`: Engine.IO sid to environ, made when first asked for, kept until the session ends."""
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
         self._bridge = bridge
+        self._made: dict[str, Any] = {}
+        self._dropped: set[str] = set()
 
-    def __missing__(self, sid: str) -> Any:
-        session = self._bridge.by_sid.get(sid)
+    def _unmade(self, sid: Any) -> Session | None:
+        """Return the session whose environ can be made."""
+        return None if sid in self._dropped else self._bridge.by_sid.get(sid)
+
+    def __getitem__(self, sid: str) -> Any:
+        if sid in self._made:
+            return self._made[sid]
+        session = self._unmade(sid)
         environ = None if session is None else self._bridge.make_environ(session)
         if environ is None:
             raise KeyError(sid)
-        self[sid] = environ
+        self._made[sid] = environ
         return environ
 
-    def get(self, sid: str, default: Any = None) -> Any:
-        """As a dict does."""
-        try:
-            return self[sid]
-        except KeyError:
-            return default
+    def __setitem__(self, sid: str, environ: Any) -> None:
+        self._made[sid] = environ
+
+    def __delitem__(self, sid: str) -> None:
+        if self._unmade(sid) is not None:
+            self._dropped.add(sid)
+            self._made.pop(sid, None)
+        else:
+            del self._made[sid]
+
+    def forget(self, sid: str) -> None:
+        """A session is over."""
+        self._made.pop(sid, None)
+        self._dropped.discard(sid)
 
     def __contains__(self, sid: object) -> bool:
-        return super().__contains__(sid) or sid in self._bridge.by_sid
-
-    def _all(self) -> list[str]:
-        return [
-            *self.raw(),
-            *(sid for sid in self._bridge.by_sid if not super(Environs, self).__contains__(sid)),
-        ]
-
-    def raw(self) -> list[str]:
-        """Return the sids whose environs are made."""
-        return list(super().__iter__())
+        return sid in self._made or self._unmade(sid) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter([*self._made, *(sid for sid in list(self._bridge.by_sid) if self._is_only_there(sid))])
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._made) + sum(map(self._is_only_there, list(self._bridge.by_sid)))
 
-    def __bool__(self) -> bool:
-        return bool(self._bridge.by_sid) or super().__len__() > 0
+    def _is_only_there(self, sid: str) -> bool:
+        return sid not in self._made and sid not in self._dropped
 
-    def keys(self) -> Any:
-        """As a dict does, but no view."""
-        return self._all()
+    def __repr__(self) -> str:
+        """Return it as a dict is written."""
+        return repr(dict(self))
 
-    def items(self) -> Any:
-        """As a dict does, but no view."""
-        return [(sid, self[sid]) for sid in self._all()]
+    def __or__(self, other: Any) -> dict[str, Any]:
+        return {**self, **other}
 
-    def values(self) -> Any:
-        """As a dict does, but no view."""
-        return [self[sid] for sid in self._all()]
-
-
-def is_member(client: Client | None) -> bool:
-    """Whether a client is in and not about to leave."""
-    return client is not None and client.state is State.CONNECTED
+    def copy(self) -> dict[str, Any]:
+        """Return the same in a dict of its own."""
+        return dict(self)
