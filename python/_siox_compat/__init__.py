@@ -9,36 +9,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-PROTOCOL = "siox.integrations.uvicorn:Protocol"
-HAS_CORE = (Path(__file__).parent.parent / "siox/integrations/uvicorn.py").exists()
-CHOICES = ("auto", "websockets", "websockets-sansio", "wsproto")
-"""Names that uvicorn knows its websocket protocols by; "none" is a wish, and classes are their owner's."""
 
 
 def begin() -> None:
     """Watch what is imported from now on."""
     if not any(isinstance(finder, Watch) for finder in sys.meta_path):
         sys.meta_path.insert(0, Watch())
-    if "uvicorn.config" in sys.modules:
-        choose_protocol(sys.modules["uvicorn.config"])
 
 
 def end() -> None:
-    """Watch no more, and let uvicorn choose as before."""
+    """Watch no more."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Watch)]
-    config = sys.modules.get("uvicorn.config")
-    if config is not None:
-        config.WS_PROTOCOLS.update(getattr(config, "_before_siox", {}))
 
 
 class Watch:
-    """Finds `socketio`, in front of all other finders, and uvicorn's settings when they are read."""
+    """Finds `socketio`, in front of all other finders."""
 
     def __init__(self) -> None:
         self._found = False
@@ -54,9 +42,7 @@ class Watch:
         if name == "siox.compat.socketio" and not self._found:
             # A program that names it: libraries beside it shall have the same.
             self._found = True
-            return _find_and_then(name, path, lambda module: _install())
-        if name == "uvicorn.config":
-            return _find_and_then(name, path, choose_protocol)
+            return _find_and_install(name, path)
         return None
 
 
@@ -98,34 +84,17 @@ def _install() -> None:
         _say(f"the program runs on python-socketio alone: {error}")
 
 
-def _find_and_then(
-    name: str, path: Sequence[str] | None, function: Callable[[ModuleType], object]
-) -> ModuleSpec | None:
-    """Find a module, and have a function called when it is loaded."""
+def _find_and_install(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     spec = PathFinder.find_spec(name, path)
     if spec is not None and spec.loader is not None:
         execute = spec.loader.exec_module
 
-        def then_call(module: ModuleType) -> None:
+        def and_install(module: ModuleType) -> None:
             execute(module)
-            function(module)
+            _install()
 
-        spec.loader.exec_module = then_call  # type: ignore[method-assign]
+        spec.loader.exec_module = and_install  # type: ignore[method-assign]
     return spec
-
-
-def choose_protocol(config: Any) -> None:
-    """Have uvicorn speak WebSocket by the class that gives sockets to siox, whatever name it is told.
-
-    A class of the program's own is no name, and stays; so does everything where something is missing.
-    """
-    if not hasattr(config, "WS_PROTOCOLS") or hasattr(config, "_before_siox"):
-        return
-    if HAS_CORE and _is_there("socketio") and _is_there("websockets"):
-        config._before_siox = {
-            name: config.WS_PROTOCOLS[name] for name in CHOICES if name in config.WS_PROTOCOLS
-        }
-        config.WS_PROTOCOLS.update(dict.fromkeys(config._before_siox, PROTOCOL))
 
 
 def _is_there(name: str) -> bool:

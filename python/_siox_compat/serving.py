@@ -6,18 +6,20 @@ have gevent patch modules first. It is told by a socket what to do, a line of JS
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket as sockets
 import sys
-import traceback
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import _siox_compat
-from _siox_compat import control, passing
+from _siox_compat import control, passing, places, refused
+from _siox_compat.loading import Named, NoApplicationError, is_of_siox, load, parse, shown, without_server
 
 WSGI, ASGI, AIOHTTP = "wsgi", "asgi", "aiohttp"
+UNDRIVEN = ("sanic", "tornado")
+"""Modes that python-engineio drives, whoever's server it is."""
 
 
 def main() -> None:
@@ -31,49 +33,34 @@ def main() -> None:
     else:
         passing.begin()
     try:
-        found = load(application)
+        named = parse(application)
+        found = load(named)
+        _check(found, named)
         listener = sockets.create_server(("127.0.0.1", 0), backlog=4096)
         serve(found, listener, channel)
     except NoApplicationError as error:
-        control.answer(channel, {"error": str(error)})
+        control.answer(channel, {"error": str(error), "on_both": True})
         raise SystemExit(1) from None
     except BaseException as error:
         control.answer(channel, {"error": f"{application} fails", "trace": shown(error)})
         raise SystemExit(1) from None
 
 
-class NoApplicationError(Exception):
-    """It cannot be served; the message says why."""
-
-
-def load(application: str) -> Any:
-    """Return the object that `module:name` names, or `module:function()` makes; without a name `app`.
-
-    Raises:
-        NoApplicationError: there is none.
-    """
-    module_name, _, name = application.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+def _check(found: Any, named: Named) -> None:
+    servers = control.servers()
+    if not servers and (isinstance(found, FunctionType) or is_of_siox(found)):
+        raise NoApplicationError(without_server(found, named))
+    if (around := places.outer(found, named, servers)) is not None:
+        raise NoApplicationError(f"{named} has no Socket.IO server in it: name {around}, which is around it")
+    for server in servers:
+        if server.async_mode in UNDRIVEN:
             raise NoApplicationError(
-                f"there is no module {module_name!r} in {sys.path[0]}; --app-dir names another directory"
-            ) from None
-        raise
-    for part in (name or "app").removesuffix("()").split("."):
-        if not hasattr(found, part):
-            names = ", ".join(each for each in vars(found) if not each.startswith("_"))
-            raise NoApplicationError(f"{module_name} has no {part!r}; it has: {names}")
-        found = getattr(found, part)
-    return found() if name.endswith("()") else found
-
-
-def shown(error: BaseException) -> str:
-    """Return a traceback without the frames of ours and of the import system."""
-    frames = traceback.extract_tb(error.__traceback__)
-    kept = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
-    return "".join([*traceback.format_list(kept), *traceback.format_exception_only(error)])
+                f"{named.module}: siox has no driver for {server.async_mode}: there is nothing to compare"
+            )
+        try:
+            refused.check(server.async_mode)
+        except refused.RefusedModeError as error:
+            raise NoApplicationError(f"{named.module}: {error}") from None
 
 
 def serve(application: Any, listener: sockets.socket, channel: sockets.socket) -> None:
@@ -107,11 +94,21 @@ def _callable(application: Any) -> Any:
     if socketio is None:
         raise NoApplicationError("it imports no socketio: there is nothing to compare")
     if isinstance(application, socketio.AsyncServer):
+        if application.async_mode == "aiohttp":
+            return _attached(application)
         return socketio.ASGIApp(application)
     if isinstance(application, socketio.Server):
         return socketio.WSGIApp(application)
     # Flask-SocketIO's object has the WSGI application in it.
     return getattr(application, "sockio_mw", None) or application
+
+
+def _attached(server: Any) -> Any:
+    from aiohttp import web
+
+    application = web.Application()
+    server.attach(application)
+    return application
 
 
 def _serve_asgi(application: Any, listener: sockets.socket, channel: sockets.socket) -> None:

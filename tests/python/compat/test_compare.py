@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from siox.cli.compare import arm, command
 from siox.cli.compare import bench as bench_command
-from siox.cli.compare import command
 from siox.cli.compare.arm import PLAIN, SIOX, Arm, ArmError
 from siox.cli.compare.chart import svg
 from siox.cli.compare.progress import progress
@@ -78,9 +78,14 @@ def test_it_runs_an_application_on_both_in_turn(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APPLICATION)
     (tmp_path / "broken.py").write_text("import socketio\n1 / 0\n")
+    (tmp_path / "huge.py").write_text("import socketio\nraise RuntimeError('x' * 100_000)\n")
+    (tmp_path / "green.py").write_text("import socketio\nsocketio.Server(async_mode='eventlet')\n")
     for arguments, said in (
-        (("app:nothing",), "on python-socketio: app has no 'nothing'; it has: socketio, sio, app, chat, ask"),
+        (("app:nothing",), "app has no 'nothing'; it has: socketio, sio, app, chat, ask"),
+        (("app.py",), "write the module, not its file: app:app\n"),
+        (("green",), "green: async_mode='eventlet': eventlet is no longer developed: use async_mode='thr"),
         (("broken:app",), "on python-socketio: broken:app fails\n"),
+        (("huge",), "on python-socketio: huge:app fails\n"),
         (
             ("app:app", "--echo", "none"),
             "the application has no handler for 'none'; it has some for: ask, chat",
@@ -90,6 +95,7 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
         assert (ran.returncode, ran.stdout) == (1, "")
         assert ran.stderr.startswith(f"Error: {said}")
         assert "_siox_compat" not in ran.stderr
+        assert len(ran.stderr) < 2_000
 
 
 def test_the_table_and_the_chart_say_what_is_better() -> None:
@@ -143,6 +149,7 @@ def test_people_are_told_of_slow_paths_and_of_what_was_not_measured(measured: di
     [
         (("--auth", "x"), "--auth: 'x': write name=value"),
         (("--echo", "ask {"), "--echo: "),
+        (("--chart", "/not/there/c.svg"), "--chart: there is no directory /not/there"),
         (("-n", "100000000"), "100000000 clients need 100000064 open files"),
     ],
 )
@@ -172,11 +179,41 @@ async def test_a_process_that_ends_before_it_serves_is_shown_with_its_last_words
             raise AssertionError
 
 
+async def test_answers_may_be_longer_than_asyncio_takes(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(f"{APPLICATION}sio.on('e' * 100_000, ask)\n")
+    async with Arm(SIOX, "app:app", tmp_path) as begun:
+        assert "e" * 100_000 in (await begun.stats())["events"]
+
+
+async def test_a_program_that_serves_when_it_is_imported_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(arm, "START_TIMEOUT", 0.5)
+    monkeypatch.setattr(arm, "PATIENCE", 0.1)
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(60)\n")
+    with pytest.raises(ArmError, match=r"did not answer within 0.5 s; importing app takes long: if it"):
+        async with Arm(SIOX, "app", tmp_path):
+            raise AssertionError
+    assert capsys.readouterr().err.count("importing app takes long: if it serves") == 1
+
+
 @pytest.mark.timeout(60)
-def test_a_blocking_server_is_run_by_werkzeug(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("import socketio\napp = socketio.Server(async_mode='threading')\n")
+def test_what_a_handler_wrote_is_shown_where_it_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APPLICATION.replace("number + 1", "1 / 0"))
+    ran = bench(
+        tmp_path, "--compare", "app", "-n", "1", "--rounds", "1", "--broadcasts", "1", "--echo", "ask 1"
+    )
+    assert ran.stderr.startswith("Error: on python-socketio 'ask' was not answered: ")
+    assert ran.stderr.endswith("\n  ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("kind", "by"), [("Server", "werkzeug"), ("AsyncServer", "aiohttp")])
+def test_a_server_alone_has_an_application_made_around_it(kind: str, by: str, tmp_path: Path) -> None:
+    mode = {"werkzeug": "threading"}.get(by, by)
+    (tmp_path / "app.py").write_text(f"import socketio\napp = socketio.{kind}(async_mode={mode!r})\n")
     ran = bench(tmp_path, "--compare", "app:app", "-n", "2", "--rounds", "1", "--broadcasts", "1", "--json")
     assert ran.stderr == ""
     told = json.loads(ran.stdout)
-    assert [each["server"].split()[0] for each in told.values()] == ["werkzeug", "werkzeug"]
-    assert told[SIOX]["driver"].startswith("sockets given by werkzeug")
+    assert [each["server"].split()[0] for each in told.values()] == [by, by]
+    assert told[SIOX]["driver"].startswith(f"sockets given by {by}")

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import siox
 
 HOME = Path(siox.__file__).parent.parent
@@ -125,42 +123,6 @@ def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     ):
         ran = python("-m", "siox.compat", *line, cwd=tmp_path)
         assert (ran.returncode != 0, said in ran.stderr, "Traceback" in ran.stderr) == (True, True, False)
-
-
-UVICORN = """
-exec(open({pth!r}).read())
-import uvicorn, sys
-early = "siox" in sys.modules
-class Own(__import__("asyncio").Protocol): pass
-def chosen(ws):
-    config = uvicorn.Config("app:app", ws=ws)
-    config.load_app = lambda: None
-    try:
-        config.load()
-    except SystemExit:
-        pass
-    return config.ws_protocol_class and config.ws_protocol_class.__name__
-print(early, [chosen(ws) for ws in ("auto", "wsproto", "websockets", Own, "none")])
-"""
-
-
-@pytest.mark.parametrize(
-    ("value", "chosen"),
-    [
-        ("1", ["GivingProtocol", "GivingProtocol", "GivingProtocol", "Own", None]),
-        ("0", None),
-    ],
-)
-def test_the_variable_has_uvicorn_give_its_sockets(
-    tmp_path: Path, value: str, chosen: list[str | None] | None
-) -> None:
-    (tmp_path / "app.py").write_text("async def app(scope, receive, send): ...\n")
-    text = UVICORN.format(pth=str(HOME / "siox_compat.pth"))
-    if chosen is None:
-        text = text.replace('"wsproto", "websockets", ', "")
-        chosen = ["WebSocketsSansIOProtocol", "Own", None]
-    ran = python("-c", text, cwd=tmp_path, SIOX_COMPAT=value)
-    assert (ran.stdout, ran.stderr) == (f"False {chosen}\n", "")
 
 
 def test_without_python_socketio_the_variable_says_one_sentence_and_no_more(tmp_path: Path) -> None:

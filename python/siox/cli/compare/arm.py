@@ -13,11 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import click
+
+from _siox_compat.loading import cut, waits_for
+
 PLAIN, SIOX = "plain", "siox"
 NAMES = {PLAIN: "python-socketio", SIOX: "siox"}
 START_TIMEOUT = 60.0
 """Seconds that an application may take until it serves."""
+PATIENCE = 10.0
+"""Seconds after which that is said."""
 ANSWER_TIMEOUT = 30.0
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer."""
 LAST_LINES = 15
 """Of what it wrote, where it fails."""
 
@@ -60,12 +68,16 @@ class Arm:
         )
         theirs.close()
         self._socket = ours
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=ANSWER_LIMIT)
+        way = waits_for(self._application)
+        notice = asyncio.get_running_loop().call_later(PATIENCE, lambda: click.echo(way, err=True))
         try:
-            told = await self._answer(START_TIMEOUT)
+            told = await self._answer(START_TIMEOUT, f"; {way}")
         except BaseException:
             self._end()
             raise
+        finally:
+            notice.cancel()
         self.url, self.server = f"http://127.0.0.1:{told['port']}", told["server"]
         return self
 
@@ -84,32 +96,34 @@ class Arm:
         """Have it do something."""
         self._writer.write(f"{json.dumps(what)}\n".encode())
 
-    async def _answer(self, timeout: float) -> dict[str, Any]:
+    async def _answer(self, timeout: float, way: str = "") -> dict[str, Any]:
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout)
         except TimeoutError:
             raise ArmError(
-                f"{self._said()} did not answer within {timeout:g} s{self._last_lines()}"
+                f"{self._said()} did not answer within {timeout:g} s{way}{self.last_lines()}"
             ) from None
         except ConnectionError:
             line = b""
         if not line:
-            raise ArmError(f"{self._said()} ended{self._last_lines()}")
+            raise ArmError(f"{self._said()} ended{self.last_lines()}")
         told: dict[str, Any] = json.loads(line)
         if "error" in told:
             trace = "".join(f"\n  {line}" for line in told.get("trace", "").splitlines())
-            raise ArmError(f"on {NAMES[self.library]}: {told['error']}{trace}")
+            where = "" if told.get("on_both") else f"on {NAMES[self.library]}: "
+            raise ArmError(f"{where}{told['error']}{trace}")
         return told
 
     def _said(self) -> str:
         return f"{self._application} on {NAMES[self.library]}"
 
-    def _last_lines(self) -> str:
+    def last_lines(self) -> str:
+        """Return the end of what it wrote, each line on one of its own."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.5)
         self._written.seek(0)
         lines = self._written.read().decode(errors="replace").splitlines()
-        return "".join(f"\n  {line}" for line in lines[-LAST_LINES:])
+        return "".join(f"\n  {cut(line)}" for line in lines[-LAST_LINES:])
 
     def _end(self) -> None:
         with contextlib.suppress(OSError):

@@ -9,23 +9,21 @@ import platform
 import resource
 import sys
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
 
+from siox.cli.application import named
 from siox.cli.compare.arm import SIOX, ArmError
 from siox.cli.compare.chart import svg
 from siox.cli.compare.crowd import Way
 from siox.cli.compare.progress import progress
 from siox.cli.compare.report import pairs, table
 from siox.cli.compare.rounds import Event, Measured, Plan, run, steps
+from siox.cli.machine import SPARE_FILES, version_of
 from siox.cli.show import wants_colour
 from siox.cli.values import NotAnEventError, parse_auth, parse_line
-
-SPARE_FILES = 64
-"""Descriptors that are no clients."""
 
 
 @click.command()
@@ -98,39 +96,49 @@ def bench(
     """  # noqa: D301
     if importlib.util.find_spec("socketio") is None:
         raise click.ClickException("python-socketio is not installed: pip install 'siox[socketio]'")
-    try:
-        told = parse_auth(auth)
-        way = Way(path=path, namespace=namespace, auth=told, clients=clients)
-        plan = Plan(
-            application=application,
-            folder=app_dir.resolve(),
-            way=way,
-            rounds=rounds,
-            broadcasts=broadcasts,
-            broadcast=_event("--broadcast", broadcast),
-            echo=_event("--echo", echo),
-            seconds=seconds,
-        )
-    except NotAnEventError as error:
-        raise click.UsageError(f"--auth: {error}") from None
+    plan = Plan(
+        application=str(named(application)),
+        folder=app_dir.resolve(),
+        way=Way(path=path, namespace=namespace, auth=_auth(auth), clients=clients),
+        rounds=rounds,
+        broadcasts=broadcasts,
+        broadcast=_event("--broadcast", broadcast),
+        echo=_event("--echo", echo),
+        seconds=seconds,
+    )
     _raise_limit(clients)
-    try:
-        with progress(steps(plan)) as step:
-            measured = asyncio.run(run(plan, step))
-    except ArmError as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        sys.exit(130)
+    if chart is not None and not chart.absolute().parent.is_dir():
+        raise click.UsageError(f"--chart: there is no directory {chart.parent}")
+    measured = _measured(plan)
     if as_json:
         click.echo(json.dumps({name: asdict(each) for name, each in measured.items()}, indent=1))
     else:
         _print(plan, measured)
     if chart is not None:
-        found = pairs(measured)
-        chart.write_text(
-            svg(f"{application} on python-socketio and on siox", _conditions(plan, measured), found)
-        )
-        click.echo(f"chart: {chart}", err=True)
+        _draw(chart, plan, measured)
+
+
+def _measured(plan: Plan) -> dict[str, Measured]:
+    try:
+        with progress(steps(plan)) as step:
+            return asyncio.run(run(plan, step))
+    except ArmError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _draw(chart: Path, plan: Plan, measured: dict[str, Measured]) -> None:
+    title = f"{plan.application} on python-socketio and on siox"
+    chart.write_text(svg(title, _conditions(plan, measured), pairs(measured)))
+    click.echo(f"chart: {chart}", err=True)
+
+
+def _auth(given: tuple[str, ...]) -> dict[str, Any] | None:
+    try:
+        return parse_auth(given)
+    except NotAnEventError as error:
+        raise click.UsageError(f"--auth: {error}") from None
 
 
 def _event(option: str, text: str | None) -> Event | None:
@@ -177,13 +185,6 @@ def _conditions(plan: Plan, measured: dict[str, Measured]) -> str:
     rounds = f"{plan.rounds} round{'s' if plan.rounds > 1 else ''} each"
     return (
         f"{plan.application}: {plan.way.clients} clients, {rounds}, medians; {measured[SIOX].server},"
-        f" siox {_version('siox')}, python-socketio {_version('python-socketio')},"
+        f" siox {version_of('siox') or '(source tree)'}, python-socketio {version_of('python-socketio')},"
         f" Python {platform.python_version()}"
     )
-
-
-def _version(name: str) -> Any:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "(source tree)"

@@ -150,7 +150,7 @@ async def _broadcast(arm: Arm, plan: Plan, crowd: Crowd, note: Callable[[str, fl
         raise ArmError(
             f"on {NAMES[arm.library]} nobody got anything from {what}: does it reach namespace"
             f" {plan.way.namespace!r}, and are its values what the handler wants?"
-            " --namespace and --broadcast say"
+            f" --namespace and --broadcast say{arm.last_lines()}"
         )
     crowd.latencies.clear()
     begun = await arm.stats()
@@ -183,7 +183,9 @@ async def _echo(arm: Arm, plan: Plan, event: Event, crowd: Crowd, note: Callable
         asking = crowd.sockets[:IN_FLIGHT]
         await asyncio.gather(*(ask(socket, begun + plan.seconds) for socket in asking))
     except (AckTimeoutError, DisconnectedError) as error:
-        raise ArmError(f"on {NAMES[arm.library]} {name!r} was not answered: {error}") from None
+        raise ArmError(
+            f"on {NAMES[arm.library]} {name!r} was not answered: {error}{arm.last_lines()}"
+        ) from None
     took, after = time.perf_counter() - begun, await arm.stats()
     note("rate", len(latencies) / took)
     note("answer", (after["cpu"] - before["cpu"]) / len(latencies) * 1e6)

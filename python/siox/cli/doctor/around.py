@@ -1,4 +1,4 @@
-"""What is around a server: the one that it is served by, packages, limits; and how to start it."""
+"""What is around a server: the one that it is served by, packages, limits."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import importlib.util
 import platform
 import resource
 from collections.abc import Iterator
-from importlib import metadata
-from shlex import quote
 from typing import Any
 
 from siox.cli.doctor.findings import Finding
+from siox.cli.machine import SPARE_FILES, version_of
 from siox.compat import _versions
 
-SPARE_FILES = 64
-"""Descriptors that are no clients."""
 FEW_FILES = 10_000
 LIBRARIES = {
     "asgi": ("uvicorn", "websockets", "uvloop", "httptools"),
@@ -47,9 +44,7 @@ def _of_uvicorn() -> Finding:
             "sockets",
             f"uvicorn {version} needs websockets to give its sockets: pip install websockets",
         )
-    return Finding(
-        "good", "sockets", f"uvicorn {version} gives those of its websockets to siox, started as below"
-    )
+    return Finding("good", "sockets", f"uvicorn {version} gives those of its websockets to siox")
 
 
 def of_packages(server: Any) -> Iterator[Finding]:
@@ -78,25 +73,3 @@ def of_limits() -> Iterator[Finding]:
     yield Finding(
         "good" if soft >= FEW_FILES else "bad", "limits", f"ulimit -n {soft}: some {clients:,} clients{more}"
     )
-
-
-def of_start(server: Any, application: str) -> Iterator[Finding]:
-    """Say how it is started, and measured."""
-    made = application.endswith("()")
-    starts = {
-        "asgi": f"-m uvicorn {'--factory ' if made else ''}{application.removesuffix('()')}",
-        "threading": f"-m gunicorn -w 1 --threads 8 {quote(application)}",
-        "gevent": f"-m gunicorn -w 1 -k gevent {quote(application)}",
-    }
-    file = application.partition(":")[0].replace(".", "/") + ".py"
-    yield Finding("", "start", f"python -m siox.compat {starts.get(server.async_mode, file)}")
-    yield Finding("", "", "or as ever, with SIOX_COMPAT=1 in the environment")
-    yield Finding("", "measure", f"siox bench --compare {quote(application)}")
-
-
-def version_of(name: str) -> str | None:
-    """Return a package's version, None where it is missing."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

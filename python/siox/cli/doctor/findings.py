@@ -25,11 +25,13 @@ class Finding:
         sign: "good", "bad", or "" where it is neither.
         title: what it is about; "" where that is the line above.
         text: what there is to say.
+        whole: whether it stays on one line, as it is there to be copied.
     """
 
     sign: str
     title: str
     text: str
+    whole: bool = False
 
 
 def of_server(server: Any, module: ModuleType) -> Iterator[Finding]:
