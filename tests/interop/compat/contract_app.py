@@ -26,13 +26,16 @@ from typing import Any
 
 socketio = importlib.import_module(MODULE)
 MODES = {
-    "asgi": "asgi",
+    "uvicorn": "asgi",
+    "hypercorn": "asgi",
     "aiohttp": "aiohttp",
+    "sanic": "sanic",
+    "tornado": "tornado",
     "werkzeug": "threading",
     "gthread": "threading",
     "gevent": "gevent",
 }
-ASYNC = MODE in {"asgi", "aiohttp"}
+ASYNC = MODES[MODE] in {"asgi", "aiohttp", "sanic", "tornado"}
 kind = socketio.AsyncServer if ASYNC else socketio.Server
 # A ping each second: Python's client, when it leaves, at times waits for the poll that is under way.
 sio: Any = kind(async_mode=MODES[MODE], cors_allowed_origins="*", namespaces=["/implied"], ping_interval=1)
@@ -69,6 +72,11 @@ def on(event: str, namespace: str | None = None) -> Callable[..., Any]:
     return lambda function: sio.on(event, handler(function), namespace=namespace)
 
 
+def decided(reason: str) -> str:
+    """Why a client has left, unless chance says so: Sanic drops a goodbye that the close has overtaken."""
+    return "client disconnect" if MODE == "sanic" and reason == "transport close" else reason
+
+
 @on("connect")
 async def connect(sid: str, environ: dict[str, Any], auth: Any) -> Any:
     """Admit, refuse in every way, or fail."""
@@ -92,7 +100,7 @@ async def disconnect(sid: str, reason: str) -> None:
     """Note why, and what still stands."""
     session = await done(sio.get_session(sid))
     rooms = sorted("own" if room == sid else str(room) for room in sio.rooms(sid))
-    log.append(["disconnect", session.get("how"), reason, rooms])
+    log.append(["disconnect", session.get("how"), decided(reason), rooms])
 
 
 @on("answer")
@@ -240,7 +248,7 @@ class Chat(socketio.AsyncNamespace if ASYNC else socketio.Namespace):  # type: i
     @handler
     async def on_disconnect(self, sid: str, reason: str) -> None:
         """Note why."""
-        log.append(["chat disconnect", reason])
+        log.append(["chat disconnect", decided(reason)])
 
     @handler
     async def on_say(self, sid: str, line: str) -> str:
@@ -278,12 +286,23 @@ def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
     return [b"page"]
 
 
-def asgi() -> None:
-    """Serve by uvicorn."""
+def uvicorn() -> None:
+    """Serve by uvicorn, which gives its sockets."""
     import uvicorn
 
     config = uvicorn.Config(socketio.ASGIApp(sio), port=PORT, log_level="error", lifespan="off")
     asyncio.run(uvicorn.Server(config).serve())
+
+
+def hypercorn() -> None:
+    """Serve by a server of ASGI's that gives no sockets."""
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{PORT}"]
+    config.errorlog = None
+    asyncio.run(serve(socketio.ASGIApp(sio), config))
 
 
 def aiohttp() -> None:
@@ -293,6 +312,27 @@ def aiohttp() -> None:
     app = web.Application()
     sio.attach(app)
     web.run_app(app, host="127.0.0.1", port=PORT, print=None, access_log=None)
+
+
+def sanic() -> None:
+    """Serve by Sanic."""
+    from sanic import Sanic
+
+    app = Sanic("contract", configure_logging=False)
+    sio.attach(app)
+    app.run("127.0.0.1", PORT, single_process=True, motd=False, access_log=False)
+
+
+def tornado() -> None:
+    """Serve by Tornado."""
+    from tornado.web import Application
+
+    async def serve() -> None:
+        handler = socketio.get_tornado_handler(sio)
+        Application([(r"/socket.io/", handler)], log_function=lambda request: None).listen(PORT, "127.0.0.1")
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
 
 
 def werkzeug() -> None:
@@ -331,4 +371,4 @@ def gevent() -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    {"asgi": asgi, "aiohttp": aiohttp, "werkzeug": werkzeug, "gthread": gthread, "gevent": gevent}[MODE]()
+    globals()[MODE]()

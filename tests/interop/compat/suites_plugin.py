@@ -1,7 +1,7 @@
 """Runs inside the peers' suites: puts siox in the place of `socketio`, and notes what becomes of each test.
 
 `SUITE_PEER` says whose Socket.IO the suite meets, `SUITE_RESULTS` names the file that takes each test's
-outcome, a line of JSON each.
+outcome, and whether siox drove a server that the test made: a line of JSON each.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,8 @@ if os.environ["SUITE_PEER"] == "siox":
     siox.install()
 
 outcomes: dict[str, str] = {}
+driven: set[str] = set()
+"""Tests that made a server which siox drives."""
 
 
 def bare(nodeid: str) -> str:
@@ -31,7 +34,9 @@ def bare(nodeid: str) -> str:
 
 
 def pytest_configure() -> None:
-    """A server of the suite does not wait for clients that its tests have forgotten."""
+    """Note servers that are made, and have them not wait for clients that the tests have forgotten."""
+    if os.environ["SUITE_PEER"] == "siox":
+        note_servers()
     import uvicorn
 
     begin = uvicorn.Config.__init__
@@ -42,6 +47,20 @@ def pytest_configure() -> None:
     uvicorn.Config.__init__ = impatient  # type: ignore[method-assign, assignment]
 
 
+def note_servers() -> None:
+    """Note the test that makes a server, if siox drives that one."""
+    from siox.compat.socketio._served import Served
+
+    begin = Served.__init__
+
+    def noted(self: Served, bridge: Any, options: dict[str, Any]) -> None:
+        begin(self, bridge, options)
+        if not bridge.foreign:
+            driven.add(bare(os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]))
+
+    Served.__init__ = noted  # type: ignore[method-assign]
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """One failure of any parameter, in any phase, is the test's."""
     name = bare(report.nodeid)
@@ -49,4 +68,4 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         outcomes[name] = report.outcome
     if report.when == "teardown":
         with Path(os.environ["SUITE_RESULTS"]).open("a") as results:
-            results.write(json.dumps([name, outcomes.get(name, "skipped")]) + "\n")
+            results.write(json.dumps([name, outcomes.get(name, "skipped"), name in driven]) + "\n")

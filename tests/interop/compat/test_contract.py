@@ -17,8 +17,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 BRIEF = {
-    "asgi": [("js", "upgrade"), ("python", "websocket")],
+    "uvicorn": [("js", "upgrade"), ("python", "websocket")],
+    "hypercorn": [("js", "upgrade")],
     "aiohttp": [("python", "upgrade")],
+    "sanic": [("python", "websocket")],
+    "tornado": [("js", "polling")],
     "werkzeug": [("js", "websocket")],
     "gthread": [("js", "polling")],
     "gevent": [("python", "polling")],
@@ -33,7 +36,7 @@ async def test_the_transcript_is_the_same(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "pair"), [("asgi", ("js", "websocket")), ("gevent", ("python", "websocket"))]
+    ("mode", "pair"), [("uvicorn", ("js", "websocket")), ("gevent", ("python", "websocket"))]
 )
 async def test_the_transcript_is_the_same_with_a_hook_in_the_application(
     mode: str, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
