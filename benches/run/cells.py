@@ -1,5 +1,6 @@
 """What the README's tables consist of: their cells, and where they come from."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from benches.run.figures import rounded
@@ -31,12 +32,29 @@ def beside(results: Results, row: str, peer: str, rival: str) -> str:
 def source(results: Results, peers: Iterable[str]) -> str:
     """Name the machine, the day and the versions of these servers."""
     machine = results.machine
-    versions = [results.versions[name].split(", Python")[0] for name in peers if name in results.versions]
+    versions = [
+        package
+        for name in peers
+        if name in results.versions
+        for package in results.versions[name].split(", Python")[0].split(", ")
+    ]
     others = results.disturbed()
     beside = (
         f" Something else ran there in {others} of {len(results.samples)} measurements." if others else ""
     )
     return (
-        f"Medians of one run on {machine['cpu']}, {machine['pinned']}, Linux {machine['kernel']}, "
-        f"{results.started[:10]}: {'; '.join(dict.fromkeys(versions))}.{beside}"
+        f"{_rounds(results)} on {machine['cpu']}, {machine['pinned']}, Linux {machine['kernel']}, "
+        f"{results.started[:10]}: {', '.join(dict.fromkeys(versions))}.{beside}"
     )
+
+
+def _rounds(results: Results) -> str:
+    """Say how often each figure was measured."""
+    counts = Counter((sample.row, sample.peer) for sample in results.samples if sample.row in ROW_OF)
+    most = {row: max(count for (each, _), count in counts.items() if each == row) for row, _ in counts}
+    often = [count for (row, _), count in counts.items() if most[row] > 1]
+    if not often:
+        return "Measured once"
+    rounds = f"{min(often)}" if min(often) == max(often) else f"{min(often)} to {max(often)}"
+    once = ", ".join(ROW_OF[row].title for row in most if most[row] == 1)
+    return f"Medians of {rounds} rounds" + (f" (measured once: {once})" if once else "")
