@@ -29,7 +29,9 @@ HELP = (
 class Source(Protocol):
     """Where lines come from, and where they go."""
 
-    def start(self, take: Callable[[str], None], end: Callable[[], None], /) -> None:
+    def start(
+        self, take: Callable[[str], None], end: Callable[[], None], unread: Callable[[], None], /
+    ) -> None:
         """Begin."""
 
     def stop(self) -> None:
@@ -74,7 +76,7 @@ class Session:
         try:
             for socket in self._sockets.values():
                 socket.connect()
-            self._source.start(self._take, self._over.set)
+            self._source.start(self._take, self._over.set, self._unread)
             await self._over.wait()
             self._source.stop()
             await self._leave()
@@ -88,11 +90,16 @@ class Session:
         try:
             self._source.print(line)
         except BrokenPipeError:
-            # Whoever read it has enough: `siox connect … | head`.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._interrupt()
+            self._unread()
 
     # -- the end
+
+    def _unread(self) -> None:
+        """Whoever read it has enough: `siox connect … | head`."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        self._interrupt()
 
     def _interrupt(self) -> None:
         self._patient = False

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import sys
 import termios
 import tty
@@ -28,7 +29,7 @@ class PipedInput:
         self._keep = keep
         self._rest = b""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watched = False
+        self._watched: set[int] = set()
 
     def __enter__(self) -> PipedInput:
         """Return itself."""
@@ -40,23 +41,24 @@ class PipedInput:
         """Take no more."""
         self.stop()
 
-    def start(self, take: Callable[[str], None], end: Callable[[], None]) -> None:
-        """Call `take` with each line, and `end` after the last one."""
+    def start(self, take: Callable[[str], None], end: Callable[[], None], unread: Callable[[], None]) -> None:
+        """Call `take` with each line, `end` after the last one, `unread` when nobody reads what it prints."""
         loop = asyncio.get_running_loop()
         try:
-            loop.add_reader(0, self._read, take, end)
-            self._watched = True
+            self._watch(0, self._read, take, end)
         except (OSError, NotImplementedError):
             # A file: it cannot be waited for, and need not be.
             task = loop.create_task(self._read_file(take, end))
             self._tasks.add(task)
+        with contextlib.suppress(OSError, NotImplementedError):
+            if stat.S_ISFIFO(os.fstat(1).st_mode):
+                # The writing end of a pipe is never readable: what is told of it is that its reader went.
+                self._watch(1, self._let_go, unread)
 
     def stop(self) -> None:
         """Take no more."""
-        if self._watched:
-            self._watched = False
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_reader(0)
+        for descriptor in tuple(self._watched):
+            self._unwatch(descriptor)
         for task in self._tasks:
             task.cancel()
 
@@ -69,11 +71,24 @@ class PipedInput:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
+    def _watch(self, descriptor: int, ready: Callable[..., None], *arguments: Callable[..., None]) -> None:
+        asyncio.get_running_loop().add_reader(descriptor, ready, *arguments)
+        self._watched.add(descriptor)
+
+    def _unwatch(self, descriptor: int) -> None:
+        self._watched.discard(descriptor)
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().remove_reader(descriptor)
+
+    def _let_go(self, unread: Callable[[], None]) -> None:
+        self._unwatch(1)
+        unread()
+
     def _read(self, take: Callable[[str], None], end: Callable[[], None]) -> None:
         data = os.read(0, CHUNK)
         self._split(data, take)
         if not data:
-            self.stop()
+            self._unwatch(0)
             if not self._keep:
                 end()
 
@@ -114,8 +129,8 @@ class TerminalInput:
         self.stop()
         termios.tcsetattr(0, termios.TCSADRAIN, self._before)
 
-    def start(self, take: Callable[[str], None], end: Callable[[], None]) -> None:
-        """Call `take` with each line, and `end` at Ctrl-D."""
+    def start(self, take: Callable[[str], None], end: Callable[[], None], unread: Callable[[], None]) -> None:
+        """Call `take` with each line, and `end` at Ctrl-D; a terminal is read for as long as it is there."""
         loop = asyncio.get_running_loop()
         loop.add_reader(0, self._read, take, end)
         loop.add_signal_handler(signal.SIGWINCH, self._resized)

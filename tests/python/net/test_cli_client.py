@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import io
 import json
+import os
 import re
 import signal
 import socket as sockets
@@ -256,22 +257,46 @@ async def test_the_servers_goodbye_ends_it(url: str) -> None:
     assert "○ disconnected: io server disconnect" in out
 
 
-async def test_a_reader_that_has_enough_ends_it(url: str) -> None:
-    process = await asyncio.create_subprocess_shell(
-        f"{sys.executable} -m siox.cli connect {url} --keep </dev/null | head -n 1",
-        stdout=subprocess.PIPE,
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+async def test_a_reader_that_has_enough_ends_it(url: str, kind: str) -> None:
+    """Of a pipe the session is told at once, of a socket when it has a further line to print."""
+    reader, output = both_ends(kind)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "siox.cli",
+        "connect",
+        url,
+        "--keep",
+        "--transport",
+        "websocket",  # without a move from polling nothing more is printed by itself
+        stdin=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.PIPE,
     )
-    # The next line finds the pipe closed: something has to happen.
-    await asyncio.sleep(2)
-    assert process.returncode is None or process.returncode == 0
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), 1)
-    if process.returncode is None:
-        process.kill()
-    out, err = await process.communicate()
-    assert "Traceback" not in err.decode()
-    assert b"connected" in out
+    output.close()
+    with reader:
+        shown = b""
+        while b"welcome" not in shown:
+            shown += await asyncio.to_thread(reader.read1)
+    further = None if kind == "pipe" else b"ask\n"
+    try:
+        _, err = await asyncio.wait_for(process.communicate(further), PATIENCE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, err) == (0, b"")
+    assert b"connected" in shown
+
+
+def both_ends(kind: str) -> tuple[io.BufferedReader, Any]:
+    """Both ends of what a process prints to."""
+    if kind == "pipe":
+        reader, writer = os.pipe()
+        return os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+    ours, theirs = sockets.socketpair()
+    with ours:
+        return ours.makefile("rb"), theirs
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
