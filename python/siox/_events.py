@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from siox._dispatch import Dispatcher
@@ -46,12 +47,20 @@ class CoreEvents:
         logging.getLogger(f"siox.trace.{layer}").debug("%s", line)
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stderr` is then: programs replace it, and what it was may be closed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def print_traces() -> None:
     """Show the packets that `SIOX_TRACE` asks for, where the program has not set up a place for them."""
     logger = logging.getLogger("siox.trace")
     logger.setLevel(logging.DEBUG)
     if not logger.handlers:
-        handler = logging.StreamHandler()
+        handler = _StandardError()
         handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(name)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
         logger.propagate = False

@@ -11,8 +11,8 @@ import uuid
 from typing import Any
 
 import pytest
-import socketio
 from peers import HERE, NODE, JsDriver, JsError
+from python_client import python_client
 from serving import DRIVERS, THREADS, Join, Page, Start
 
 import siox
@@ -228,10 +228,9 @@ async def test_python_socketio_with_its_msgpack_serializer(start: Start, transpo
         assert await socket.emit_with_ack("question", {"why": b"\x01"}) == ["because", b"\x02"]
         return values
 
-    client = socketio.AsyncClient(reconnection=False, serializer="msgpack")
-    client.on("question", lambda question: ["because", b"\x02"])
-    await client.connect(await start(io), transports=transports)
-    values = ("a", 1, {"b": [None, b"\x00\xff"]})
-    assert await client.call("echo", values) == values
-    await client.disconnect()
+    async with python_client(serializer="msgpack") as client:
+        client.on("question", lambda question: ["because", b"\x02"])
+        await client.connect(await start(io), transports=transports)
+        values = ("a", 1, {"b": [None, b"\x00\xff"]})
+        assert await client.call("echo", values) == values
     assert await asyncio.wait_for(gone.get(), 5) in {"client namespace disconnect", "transport close"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import socketio
+from python_client import python_client
 from serving import Start
 
 import siox
@@ -32,21 +33,20 @@ async def test_events_acknowledgements_and_binary(start: Start, transports: list
         io.to("room").emit("news", {"list": [1, b"\x02"]})
 
     url = await start(io)
-    client = socketio.AsyncClient(reconnection=False)
-    news: asyncio.Queue[Any] = asyncio.Queue()
-    client.on("news", news.put_nowait)
-    client.on("question", lambda question: (question, b"\x03"))
-    await client.connect(url, transports=transports)
-    assert client.transport() == transports[-1]
-    assert await client.call("echo", ("a", 1, {"b": [None, b"\x00\xff"]})) == (
-        "a",
-        1,
-        {"b": [None, b"\x00\xff"]},
-    )
-    assert await client.call("ask me", "why") == ("why", b"\x03")
-    await client.emit("enter")
-    assert await asyncio.wait_for(news.get(), 5) == {"list": [1, b"\x02"]}
-    await client.disconnect()
+    async with python_client() as client:
+        news: asyncio.Queue[Any] = asyncio.Queue()
+        client.on("news", news.put_nowait)
+        client.on("question", lambda question: (question, b"\x03"))
+        await client.connect(url, transports=transports)
+        assert client.transport() == transports[-1]
+        assert await client.call("echo", ("a", 1, {"b": [None, b"\x00\xff"]})) == (
+            "a",
+            1,
+            {"b": [None, b"\x00\xff"]},
+        )
+        assert await client.call("ask me", "why") == ("why", b"\x03")
+        await client.emit("enter")
+        assert await asyncio.wait_for(news.get(), 5) == {"list": [1, b"\x02"]}
     assert await asyncio.wait_for(gone.get(), 5) in {"client namespace disconnect", "transport close"}
 
 
@@ -59,14 +59,13 @@ async def test_a_burst_is_not_too_much_for_one_poll(start: Start, transport: str
         for number in range(100):
             socket.emit("number", number, b"with a packet of its own")
 
-    client = socketio.AsyncClient(reconnection=False)
-    numbers: asyncio.Queue[int] = asyncio.Queue()
-    client.on("number", lambda number, data: numbers.put_nowait(number))
-    await client.connect(await start(io), transports=[transport])
-    await client.emit("burst")
-    async with asyncio.timeout(10):
-        assert [await numbers.get() for _ in range(100)] == list(range(100))
-    await client.disconnect()
+    async with python_client() as client:
+        numbers: asyncio.Queue[int] = asyncio.Queue()
+        client.on("number", lambda number, data: numbers.put_nowait(number))
+        await client.connect(await start(io), transports=[transport])
+        await client.emit("burst")
+        async with asyncio.timeout(10):
+            assert [await numbers.get() for _ in range(100)] == list(range(100))
 
 
 async def test_namespaces_auth_and_refusal(start: Start) -> None:
@@ -82,26 +81,25 @@ async def test_namespaces_auth_and_refusal(start: Start) -> None:
         return socket.id
 
     url = await start(io)
-    client = socketio.AsyncClient(reconnection=False)
-    errors: asyncio.Queue[Any] = asyncio.Queue()
-    client.on("connect_error", errors.put_nowait, namespace="/private")
-    with pytest.raises(socketio.exceptions.ConnectionError):
-        await client.connect(url, namespaces=["/private"], auth={"token": "wrong"})
-    assert (await asyncio.wait_for(errors.get(), 5)) == {"message": "no token", "data": {"code": 401}}
-    client = socketio.AsyncClient(reconnection=False)
-    await client.connect(url, namespaces=["/private"], auth={"token": "t"})
-    assert await client.call("who", namespace="/private") == client.get_sid("/private")
-    await client.disconnect()
+    async with python_client() as client:
+        errors: asyncio.Queue[Any] = asyncio.Queue()
+        client.on("connect_error", errors.put_nowait, namespace="/private")
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await client.connect(url, namespaces=["/private"], auth={"token": "wrong"})
+        assert (await asyncio.wait_for(errors.get(), 5)) == {"message": "no token", "data": {"code": 401}}
+    async with python_client() as client:
+        await client.connect(url, namespaces=["/private"], auth={"token": "t"})
+        assert await client.call("who", namespace="/private") == client.get_sid("/private")
 
 
 async def test_the_server_disconnects(start: Start) -> None:
     io = siox.Server()
     io.event("bye", lambda socket: socket.disconnect(close=True))
     url = await start(io)
-    client = socketio.AsyncClient(reconnection=False)
-    reasons: asyncio.Queue[Any] = asyncio.Queue()
-    client.on("disconnect", reasons.put_nowait)
-    await client.connect(url)
-    await client.emit("bye")
-    assert await asyncio.wait_for(reasons.get(), 5)
-    assert not client.connected
+    async with python_client() as client:
+        reasons: asyncio.Queue[Any] = asyncio.Queue()
+        client.on("disconnect", reasons.put_nowait)
+        await client.connect(url)
+        await client.emit("bye")
+        assert await asyncio.wait_for(reasons.get(), 5)
+        assert not client.connected

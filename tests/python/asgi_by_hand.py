@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from siox.integrations.asgi import Application, Message, Scope
+from waiting import PATIENCE
 
 PATH = "/socket.io/"
 
@@ -56,7 +56,7 @@ async def request(app: Application, scope: Scope, *bodies: bytes) -> tuple[int, 
         connection.receive({"type": "http.request", "body": body, "more_body": more})
     start = await connection.until("http.response.start")
     content = await connection.until("http.response.body")
-    await asyncio.wait_for(connection.task, 1)
+    await asyncio.wait_for(connection.task, PATIENCE)
     return start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, content["body"]
 
 
@@ -81,10 +81,3 @@ def websocket(app: Application, **more: Any) -> Connection:
     connection = Connection(app, scope("websocket", "EIO=4&transport=websocket", **more))
     connection.receive({"type": "websocket.connect"})
     return connection
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.01)

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from siox.testing import Response
+from waiting import PATIENCE
 
-PATIENCE = 5.0
-"""Real seconds to wait for something that should come at once."""
 NO_STATUS = 1005
 LOST = 1006
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
@@ -73,13 +73,6 @@ async def serve(app: Application, **options: Any) -> AsyncIterator[Served]:
         server.should_exit = True
         async with asyncio.timeout(5):
             await task
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def echoing(**options: Any) -> siox.Server:

@@ -138,13 +138,6 @@ async def serve(app: Application, kind: str = "werkzeug") -> AsyncIterator[Serve
         server.server_close()
 
 
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(3):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 @contextlib.asynccontextmanager
 async def echoing(**options: Any) -> AsyncIterator[siox.sync.Server]:
     """A server that answers `echo`, and is closed at the end."""

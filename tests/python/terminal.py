@@ -13,8 +13,8 @@ import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-PATIENCE = 15.0
-"""Seconds that anything may take before the test fails."""
+from waiting import PATIENCE
+
 STYLES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 

@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from commands import free_port  # noqa: E402
+from python_client import release  # noqa: E402
 
 MODULES = {"python-socketio": "socketio", "siox": "siox.compat.socketio"}
 REDIS = "redis://localhost:6379/0"
@@ -212,6 +213,7 @@ class Canary:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=3)
+            await asyncio.gather(*(release(guest.client) for guest in self.guests))
             await asyncio.gather(*(node.stop() for node in self.nodes))
             await self.emitter.redis.aclose()
 

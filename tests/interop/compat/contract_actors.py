@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import socketio
 from peers import UNDEFINED, JsClient, JsDriver, JsError, eventually
+from python_client import leave, release
 
 SETUP = """
 const answers = (values) => values[0] === "two" ? values.slice(1, 3) : values.slice(1, 2);
@@ -127,12 +128,13 @@ class PythonActor:
         )
         while not connecting.done() and actor._refusal is None:
             await asyncio.sleep(0.005)
-        # RefusedError while it polls, python-socketio's client at times never comes back from there.
+        # Refused while it polls, python-socketio's client at times never comes back from there.
         await asyncio.wait([connecting], timeout=0.5 if actor._refusal else None)
         connecting.cancel()
         try:
             await connecting
         except (socketio.exceptions.ConnectionError, asyncio.CancelledError):
+            await release(actor._client)
             raise RefusedError(actor._refusal) from None
         return actor
 
@@ -170,13 +172,11 @@ class PythonActor:
 
     async def leave(self) -> None:
         """See `Actor`."""
-        # It may wait for ever, as when it is refused.
-        leaving = asyncio.create_task(self._client.disconnect())
-        await asyncio.wait([leaving], timeout=2)
-        leaving.cancel()
+        await leave(self._client)
 
     async def drop(self) -> None:
         """See `Actor`."""
         dropping = asyncio.create_task(self._client.eio.disconnect())
         await asyncio.wait([dropping], timeout=2)
         dropping.cancel()
+        await release(self._client)

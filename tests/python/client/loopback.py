@@ -7,12 +7,9 @@ import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import siox
 
-PATIENCE = 10.0
-"""Seconds that anything over loopback may take."""
 CERTIFICATES = Path(__file__).with_name("certificates")
 
 Connect = Callable[..., siox.ClientSocket]
@@ -39,13 +36,6 @@ class Home:
     @property
     def sockets(self) -> list[siox.Socket]:
         return list(self.io.sockets.values())
-
-
-async def eventually(condition: Callable[[], Any]) -> None:
-    """Wait until `condition()` holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Relay:

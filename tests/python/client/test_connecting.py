@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import CERTIFICATES, Connect, Home, Relay, eventually
+from loopback import CERTIFICATES, Connect, Home, Relay
 
 import siox
+from waiting import eventually
 
 
 def unused_port() -> int:

@@ -9,9 +9,10 @@ import threading
 from typing import Any
 
 import pytest
-from loopback import Connect, Home, eventually
+from loopback import Connect, Home
 
 import siox
+from waiting import eventually
 
 TRANSPORTS = pytest.mark.parametrize("transports", [["polling", "websocket"], ["polling"], ["websocket"]])
 

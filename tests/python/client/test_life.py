@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from loopback import PATIENCE, Connect, Home, eventually
+from loopback import Connect, Home
 
 import siox
+from waiting import PATIENCE, eventually
 
 SERVER = """
 import asyncio, siox

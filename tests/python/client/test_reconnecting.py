@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from loopback import Connect, Home, Relay, eventually
+from loopback import Connect, Home, Relay
 
 import siox
+from waiting import eventually
 
 TRANSPORTS = pytest.mark.parametrize("transports", [["polling", "websocket"], ["polling"], ["websocket"]])
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from loopback import PATIENCE
 
 import siox
 import siox.sync
+from waiting import PATIENCE
 
 SERVER = """
 import asyncio, siox

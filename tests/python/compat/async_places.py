@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import socketio as original
+from python_client import leave
 
 import siox.compat.socketio as socketio
 from serving_uvicorn import Served, serve
-
-PATIENCE = 5.0
+from waiting import PATIENCE
 
 
 class Place:
@@ -56,7 +56,7 @@ async def place(sio: Any = None, app: Any = None, **options: Any) -> AsyncIterat
             yield here
         finally:
             for client in here.clients:
-                await client.disconnect()
+                await leave(client)
 
 
 async def heard(client: Any, *events: tuple[Any, ...]) -> None:
@@ -66,10 +66,3 @@ async def heard(client: Any, *events: tuple[Any, ...]) -> None:
             await asyncio.sleep(0.005)
     assert client.heard == list(events)
     client.heard.clear()
-
-
-async def until(true: Any) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.005)

@@ -9,7 +9,7 @@ import ssl
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
@@ -20,9 +20,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 import siox.compat.socketio as socketio
 from raw import Connection
 from serving_wsgi import Served
+from waiting import PATIENCE, eventually
 
-PATIENCE = 10
-"""Seconds for anything in these tests."""
 HANGS_UP = "client disconnect" if sys.version_info >= (3, 12) else "transport close"
 """How python-socketio's client leaves a websocket: its goodbye still goes out or not, by Python's version.
 Its own server hears the same."""
@@ -142,13 +141,6 @@ async def answer(url: str, connect: bytes) -> str:
         await client.text()
         client.frame(connect)
         return await client.text()
-
-
-async def eventually(true: Callable[[], Any]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 class Seen(Heard):

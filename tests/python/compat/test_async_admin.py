@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from async_places import Place, heard, place, until
+from async_places import Place, heard, place
+
+from waiting import eventually
 
 LOGIN = {"username": "admin", "password": "secret"}
 
@@ -65,7 +67,7 @@ async def test_admins_see_and_do_what_they_may(mode: str) -> None:
                 await heard(client, ("hello", 1))
                 await _next(told["event_sent"])
                 await admin.emit("_disconnect", ("/", False, sid), namespace="/admin")
-                await until(lambda: not client.connected)
+                await eventually(lambda: not client.connected)
         finally:
             await instrumented.shutdown()
             instrumented.uninstrument()

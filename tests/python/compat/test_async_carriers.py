@@ -10,15 +10,16 @@ from typing import Any
 
 import engineio.async_drivers.asgi
 import pytest
-import socketio as original
 from aiohttp import ClientSession, web
-from async_places import Place, heard, place, until
+from async_places import Place, heard, place
+from python_client import python_client
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 import siox.compat.socketio as socketio
 from siox.exceptions import UsageError
+from waiting import PATIENCE, eventually
 
 
 async def _get(here: Place, path: str, **options: Any) -> tuple[int, str, str]:
@@ -82,13 +83,12 @@ async def test_in_aiohttp_below_a_path() -> None:
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
     try:
         for transports in (["websocket"], ["polling"]):
-            client = original.AsyncClient(reconnection=False)
-            await client.connect(f"http://127.0.0.1:{port}", socketio_path="live", transports=transports)
-            environ = sio.get_environ(client.get_sid())
-            assert isinstance(environ["aiohttp.request"], web.Request)
-            assert environ["REMOTE_ADDR"] == "127.0.0.1"
-            await client.disconnect()
-        await until(lambda: not sio.eio.sockets)
+            async with python_client() as client:
+                await client.connect(f"http://127.0.0.1:{port}", socketio_path="live", transports=transports)
+                environ = sio.get_environ(client.get_sid())
+                assert isinstance(environ["aiohttp.request"], web.Request)
+                assert environ["REMOTE_ADDR"] == "127.0.0.1"
+        await eventually(lambda: not sio.eio.sockets)
         with pytest.raises(UsageError, match="already"):
             sio.attach(web.Application(), "elsewhere")
     finally:
@@ -104,12 +104,11 @@ async def test_requests_of_aiohttp_that_a_route_of_the_application_brings() -> N
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        client = original.AsyncClient(reconnection=False)
         port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        await client.connect(f"http://127.0.0.1:{port}")
         sio.on("echo", lambda sid, value: value)
-        assert await client.call("echo", 1) == 1
-        await client.disconnect()
+        async with python_client() as client:
+            await client.connect(f"http://127.0.0.1:{port}")
+            assert await client.call("echo", 1) == 1
         for kind in ("sanic", "tornado"):
             theirs = type("Request", (), {"__module__": f"{kind}.web"})
             with pytest.raises(UsageError, match=f"async_mode='{kind}'"):
@@ -125,19 +124,19 @@ async def test_its_own_listener() -> None:
     sio = socketio.AsyncServer(ping_interval=(3, 1), cookie="io")
     sio.on("who", lambda sid: sio.get_environ(sid)["REMOTE_ADDR"])
     listener = await sio.listen(port=0)
-    client = original.AsyncClient(reconnection=False)
-    await client.connect(listener.url, transports=["websocket"])
-    assert client.eio.ping_interval == 4
-    assert await client.call("who") == "127.0.0.1"
-    async with ClientSession() as session:
-        answer = await session.get(f"{listener.url}/socket.io/?EIO=4&transport=polling")
-        assert answer.cookies["io"]["samesite"] == "Lax"
-        await answer.read()
-    gone = asyncio.Event()
-    client.on("disconnect", lambda *_: gone.set())
-    await sio.close()
-    async with asyncio.timeout(5):
-        await gone.wait()
+    async with python_client() as client:
+        await client.connect(listener.url, transports=["websocket"])
+        assert client.eio.ping_interval == 4
+        assert await client.call("who") == "127.0.0.1"
+        async with ClientSession() as session:
+            answer = await session.get(f"{listener.url}/socket.io/?EIO=4&transport=polling")
+            assert answer.cookies["io"]["samesite"] == "Lax"
+            await answer.read()
+        gone = asyncio.Event()
+        client.on("disconnect", lambda *_: gone.set())
+        await sio.close()
+        async with asyncio.timeout(PATIENCE):
+            await gone.wait()
 
 
 async def test_origins_as_python_engineio_checks_them() -> None:
@@ -187,4 +186,4 @@ async def test_what_python_engineio_drives_by_itself(mode: str, monkeypatch: pyt
             await here.sio.emit("x", room=5)
             await heard(client, ("x",))
             await client.eio.send("2[]")  # what is no event ends the connection
-            await until(lambda: not server.manager.rooms)
+            await eventually(lambda: not server.manager.rooms)

@@ -12,8 +12,8 @@ from typing import Any
 
 import engineio
 import pytest
-import socketio as original
-from async_places import heard, place, until
+from async_places import heard, place
+from python_client import python_client
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._connecting import UNLIMITED, places_of
@@ -21,6 +21,7 @@ from siox.compat.socketio._handlers import Handlers
 from siox.compat.socketio._hooks import driver, reasons
 from siox.compat.socketio._rooms import PRUNE_AT, Aliases
 from siox.exceptions import UsageError
+from waiting import eventually
 
 
 def test_unknown_arguments_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -156,12 +157,12 @@ async def test_answers_that_fail_or_never_come(caplog: pytest.LogCaptureFixture)
             raise LookupError("in the callback")
 
         await here.sio.emit("ask", to=client.get_sid(), callback=broken)
-        await until(lambda: done)
+        await eventually(lambda: done)
         await here.sio.emit("ask", callback=done.append, skip_sid=client.get_sid())
         await here.sio.emit("ask", callback=done.append, except_room=client.get_sid())
         await here.sio.emit("unheard", to=client.get_sid(), callback=done.append)
         await client.disconnect()
-        await until(lambda: not here.sio.manager.rooms)
+        await eventually(lambda: not here.sio.manager.rooms)
         assert done == [()]
     assert "in the callback" in caplog.text
 
@@ -183,11 +184,11 @@ def test_one_server_in_several_loops() -> None:
 
     async def live(number: int) -> None:
         listener = await sio.listen(port=0)
-        client = original.AsyncClient(reconnection=False)
-        await client.connect(listener.url, transports=["websocket"])
-        assert await client.call("echo", number) == number
-        await sio.close()
-        await client.wait()
+        async with python_client() as client:
+            await client.connect(listener.url, transports=["websocket"])
+            assert await client.call("echo", number) == number
+            await sio.close()
+            await client.wait()
         assert not sio.manager.rooms
         assert not sio.eio.sockets
 
@@ -213,7 +214,7 @@ async def test_disconnect_inside_of_handlers() -> None:
 
         client = await here.connect()
         await client.emit("bye")
-        await until(lambda: gone == ["server disconnect", "after"])
+        await eventually(lambda: gone == ["server disconnect", "after"])
         await sio.disconnect("nobody")
         await sio.disconnect("nobody", ignore_queue=True)
 
@@ -296,7 +297,7 @@ async def test_hooks_that_another_thread_sets() -> None:
             here.sio._send_packet = here.sio._send_packet
 
         await asyncio.to_thread(hook)
-        await until(lambda: not here.sio._bridge.fast)
+        await eventually(lambda: not here.sio._bridge.fast)
         await here.sio.emit("x")
         await heard(client, ("x",))
 

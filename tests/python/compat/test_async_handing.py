@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from async_places import until
 from wire import Site, site
 
 import siox.compat.socketio as socketio
+from waiting import eventually
 
 
 def switch(sio: Any) -> None:
@@ -25,7 +25,7 @@ def switch(sio: Any) -> None:
 async def nobody_is_left(here: Site) -> None:
     """Wait until all is forgotten."""
     sio = here.sio
-    await until(lambda: not sio.manager.rooms and not sio.environ and not sio.eio.sockets)
+    await eventually(lambda: not sio.manager.rooms and not sio.environ and not sio.eio.sockets)
     assert not getattr(sio.manager, "pending_disconnect", None)
     assert not getattr(sio.manager, "pending_connect", None)
 
@@ -57,7 +57,7 @@ async def test_while_one_leaves_who_has_joined_again() -> None:
             await wire.join()
             await other.join()
             await wire.send("1", "0")
-            await until(lambda: here.sio._bridge.by_sid and len(here.sio._bridge.clients["/"]) == 3)
+            await eventually(lambda: here.sio._bridge.by_sid and len(here.sio._bridge.clients["/"]) == 3)
             switch(here.sio)
             slow.may_leave.set()
             assert str(await wire.read()).startswith("0{")
@@ -73,8 +73,8 @@ async def test_while_one_that_has_gone_still_joins() -> None:
         slow.may_leave.set()
         async with here.wire() as wire:
             await wire.send("0")
-            await until(lambda: slow.told)
-        await until(lambda: any(client.left for client in here.sio._bridge.clients["/"].values()))
+            await eventually(lambda: slow.told)
+        await eventually(lambda: any(client.left for client in here.sio._bridge.clients["/"].values()))
         switch(here.sio)
         slow.may_join.set()
         await nobody_is_left(here)
@@ -87,7 +87,7 @@ async def test_while_one_joins_two_namespaces() -> None:
         slow.may_leave.set()
         async with here.wire() as wire:
             await wire.send("0", "0/two,")
-            await until(lambda: len(here.sio._bridge.clients) == 2)
+            await eventually(lambda: len(here.sio._bridge.clients) == 2)
             switch(here.sio)
             slow.may_join.set()
             assert str(await wire.read()).startswith("0{")
@@ -107,7 +107,7 @@ async def test_while_a_refusal_that_cannot_be_sent_is_made() -> None:
 
         async with here.wire() as wire:
             await wire.send("0/no,", "0")
-            await until(lambda: "/no" in sio._bridge.clients)
+            await eventually(lambda: "/no" in sio._bridge.clients)
             switch(sio)
             go.set()
             assert await wire.read() == '4/no,{"message":"Unable to connect"}'
@@ -135,7 +135,7 @@ async def test_with_a_goodbye_that_was_read_in_the_same_turn() -> None:
             # Both in one frame of the engine's work: the end is there before the switch, and told behind it.
             sio._bridge.engine.disconnect(sio._bridge.client("/", sid)._key, False)
             switch(sio)
-            await until(lambda: told)
+            await eventually(lambda: told)
         assert told == [("server disconnect", 1, {"user": "ada"}, 4)]
         await nobody_is_left(here)
 
@@ -172,7 +172,7 @@ async def test_while_answers_are_awaited_by_a_manager() -> None:
             assert len(set(ids)) == 5
             for place in (1, 0, 4, 2, 3):
                 await wire.send(f"3{ids[place]}[{place}]")
-            await until(lambda: len(told) == 5)
+            await eventually(lambda: len(told) == 5)
         assert told == [(1,), (0,), (4,), (2,), (3,)]
 
 
@@ -185,7 +185,7 @@ async def test_names_of_rooms_and_namespaces_are_forgotten() -> None:
                 (sid,) = sio.manager.rooms[f"/{number}"][None]
                 for room in range(100):
                     await sio.enter_room(sid, (number, room), namespace=f"/{number}")
-            await until(lambda: not sio.manager.rooms)
+            await eventually(lambda: not sio.manager.rooms)
         assert len(sio._bridge.aliases._alias_of) < 1100
         assert not sio._bridge.tables._tables
 

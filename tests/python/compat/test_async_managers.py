@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import socketio as original
-from async_places import heard, place, until
+from async_places import heard, place
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._managers import AsyncPubSubManager
+from waiting import eventually
 
 
 class Bus:
@@ -52,7 +53,7 @@ async def test_nodes_of_both_libraries_on_one_bus() -> None:
         assert ours._bridge.fast
         one, two = await here.connect(), await there.connect()
         first, second = one.get_sid(), two.get_sid()
-        await until(lambda: len(bus.queues) == 2)
+        await eventually(lambda: len(bus.queues) == 2)
         for client, name in ((one, "one"), (two, "two")):
             client.on("who", lambda value, name=name: (name, value))
         for server in (ours, theirs):
@@ -76,8 +77,8 @@ async def test_nodes_of_both_libraries_on_one_bus() -> None:
         await heard(two, ("others",))
         await theirs.disconnect(first)
         await ours.disconnect(second)
-        await until(lambda: not one.connected and not two.connected)
-        await until(lambda: not ours.manager.rooms and not theirs.manager.rooms)
+        await eventually(lambda: not one.connected and not two.connected)
+        await eventually(lambda: not ours.manager.rooms and not theirs.manager.rooms)
         assert one.heard == []
 
 

@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from async_places import heard, place, until
+from async_places import heard, place
 
 import siox.compat.socketio as socketio
+from waiting import eventually
 
 REFUSED = socketio.exceptions.ConnectionRefusedError
 
@@ -172,7 +173,7 @@ async def test_emits_callbacks_and_rooms() -> None:
         two.on("ask", lambda value: "two")
         await sio.emit("ask", 1, to=first, callback=answered)
         await sio.emit("ask", 1, to=second, callback=lambda *values: answers.append(values))
-        await until(lambda: len(answers) == 2)
+        await eventually(lambda: len(answers) == 2)
         assert sorted(answers, key=str) == [("two",), (1, "one")]
         assert await sio.call("ask", 5, to=first) == (5, "one")
         with pytest.raises(ValueError, match="broadcast"):
@@ -218,7 +219,7 @@ async def test_views_are_live() -> None:
             manager.rooms["/"]["r"][other]
         await sio.disconnect(other)
         assert not manager.is_connected([], "/")
-        await until(lambda: len(sio.environ) == 1)
+        await eventually(lambda: len(sio.environ) == 1)
         assert sio.eio.sockets.copy().keys() == {eio_sid}
         assert eio_sid in repr(sio.eio.sockets)
         assert list(sio.environ.keys()) == [key for key, _ in sio.environ.items()]
@@ -236,8 +237,8 @@ async def test_views_are_live() -> None:
             assert session == {"x": 1}
         assert await sio.eio.get_session(eio_sid) == {"/": {"x": 1}}
         await client.disconnect()
-        await until(lambda: not manager.rooms)
-        await until(lambda: not sio.environ and not sio.eio.sockets)
+        await eventually(lambda: not manager.rooms)
+        await eventually(lambda: not sio.environ and not sio.eio.sockets)
         with pytest.raises(KeyError):
             await sio.get_session(sid)
 
@@ -274,8 +275,8 @@ async def test_a_connect_handler_may_use_everything(always_connect: bool) -> Non
         except socketio.exceptions.ConnectionError:
             assert not always_connect
         else:
-            await until(lambda: left)
-        await until(lambda: not sio.manager.rooms)
+            await eventually(lambda: left)
+        await eventually(lambda: not sio.manager.rooms)
         assert len(gone) == 1
 
 
@@ -286,13 +287,13 @@ async def test_reasons_of_disconnect_handlers() -> None:
         sio.on("disconnect", lambda sid: gone.append("one argument"), namespace="/old")
         client = await here.connect(transports=["polling"])
         await client.disconnect()
-        await until(lambda: gone == ["client disconnect"])
+        await eventually(lambda: gone == ["client disconnect"])
         client = await here.connect(namespaces=["/", "/old"])
         await client.eio.ws.close()
-        await until(lambda: sorted(gone[1:]) == ["one argument", "transport close"])
+        await eventually(lambda: sorted(gone[1:]) == ["one argument", "transport close"])
         client = await here.connect()
         await sio.eio.disconnect(sio.manager.eio_sid_from_sid(client.get_sid(), "/"))
-        await until(lambda: gone[3:] == ["server disconnect"])
+        await eventually(lambda: gone[3:] == ["server disconnect"])
 
 
 async def test_faults_of_disconnect_handlers_are_their_own(caplog: pytest.LogCaptureFixture) -> None:
@@ -313,7 +314,7 @@ async def test_faults_of_disconnect_handlers_are_their_own(caplog: pytest.LogCap
         client = await here.connect(namespaces=["/", "/class"])
         await here.sio.disconnect(client.get_sid())
         await here.sio.disconnect(client.get_sid("/class"), namespace="/class")
-        await until(lambda: not here.sio.manager.rooms)
+        await eventually(lambda: not here.sio.manager.rooms)
         assert called == ["server disconnect", "class"]  # once each, unlike python-socketio's second try
     assert "from inside a class" in caplog.text
 
@@ -344,7 +345,7 @@ async def test_without_async_handlers_one_thing_comes_after_the_other() -> None:
         await client.emit("wait", 0.02)
         assert await client.call("wait", 0) == 0
         await client.disconnect()
-        await until(lambda: done == ["connect", 0.05, 0.02, 0, "disconnect"])
+        await eventually(lambda: done == ["connect", 0.05, 0.02, 0, "disconnect"])
 
 
 async def test_a_client_that_leaves_during_its_connect_handler_is_missed() -> None:
@@ -366,8 +367,8 @@ async def test_a_client_that_leaves_during_its_connect_handler_is_missed() -> No
             go_on.set()
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
-        await until(lambda: gone == ["transport close"])
-        await until(lambda: not here.sio.manager.rooms)
+        await eventually(lambda: gone == ["transport close"])
+        await eventually(lambda: not here.sio.manager.rooms)
 
 
 async def test_a_handler_that_fails_answers_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from async_places import Place, heard, place, until
+from async_places import Place, heard, place
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._hooks import reasons
+from waiting import eventually
 
 
 def test_a_server_begins_fast_unless_something_is_overridden() -> None:
@@ -133,7 +134,7 @@ async def test_the_switch_takes_everybody_along(transport: str) -> None:
         released.set()
         asked.set()
         assert await late == "answer"
-        await until(lambda: answers == [("asked",)])
+        await eventually(lambda: answers == [("asked",)])
         assert seen  # the ack of `echo`
         other = await here.connect()
         await sio.emit("all", b"bytes")
@@ -141,7 +142,7 @@ async def test_the_switch_takes_everybody_along(transport: str) -> None:
         await heard(other, ("all", b"bytes"))
         assert len(sio.manager.rooms["/"][None]) == 2
         await sio.disconnect(sid)
-        await until(lambda: gone)
+        await eventually(lambda: gone)
         assert gone == [(sid, "server disconnect", {sid, "room", 7})]
         assert not sio.manager.callbacks.get(sid)
 
@@ -192,8 +193,8 @@ async def test_the_answer_was_given_and_the_connect_handler_still_runs() -> None
         await here.connect(leaves, auth={"no": 1})
         sio._send_packet = sio._send_packet
         go_on.set()
-        await until(lambda: left == ["server disconnect"])
-        await until(lambda: list(sio.manager.rooms["/"][None]) == [stays.get_sid()])
+        await eventually(lambda: left == ["server disconnect"])
+        await eventually(lambda: list(sio.manager.rooms["/"][None]) == [stays.get_sid()])
 
 
 async def test_a_client_that_was_leaving_keeps_its_rooms_until_its_handler_has_ended() -> None:
@@ -215,9 +216,9 @@ async def test_a_client_that_was_leaving_keeps_its_rooms_until_its_handler_has_e
         sio._send_packet = sio._send_packet
         assert not sio.manager.is_connected(sid, "/")
         go_on.set()
-        await until(lambda: rooms)
+        await eventually(lambda: rooms)
         assert set(rooms[0]) == {sid, "room"}
-        await until(lambda: not sio.manager.rooms)
+        await eventually(lambda: not sio.manager.rooms)
 
 
 async def test_a_replaced_way_in_is_called() -> None:
@@ -257,9 +258,9 @@ async def test_handlers_of_engine_io_are_heard_and_may_refuse(seen: bool) -> Non
         assert not sio._bridge.fast
         client = await here.served.join()
         client.abort()
-        await until(lambda: told == ["connect", "transport close"])
+        await eventually(lambda: told == ["connect", "transport close"])
         other = await here.served.websocket("EIO=4&transport=websocket&refused=1")
         await other.close_code()
-        await until(lambda: not sio.eio.sockets)
+        await eventually(lambda: not sio.eio.sockets)
         assert not sio.environ
         assert not sio.manager.rooms

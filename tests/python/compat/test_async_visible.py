@@ -7,9 +7,10 @@ import functools
 from typing import Any
 
 import pytest
-from async_places import Place, heard, place, until
+from async_places import Place, heard, place
 
 import siox.compat.socketio as socketio
+from waiting import eventually
 
 
 def _seen(**options: Any) -> Any:
@@ -50,7 +51,7 @@ async def test_what_is_no_packet_ends_its_connection_on_either_path(seen: bool) 
                 opcode, payload = message if isinstance(message, tuple) else (1, message)
                 client.frame(payload, opcode=opcode)
             assert await client.close_code() != 0, name
-            await until(functools.partial(lambda gone: bool(gone), gone))
+            await eventually(functools.partial(lambda gone: bool(gone), gone))
             assert gone == ["server disconnect"], name
             gone.clear()
         assert not sio.manager.rooms
@@ -64,7 +65,7 @@ async def test_strict_may_be_off() -> None:
         client = await here.served.join()
         client.frame(b"42[]")
         client.frame(b'42["disconnect","mine"]')
-        await until(lambda: heard == ["mine"])
+        await eventually(lambda: heard == ["mine"])
         assert await client.is_open()
         client.frame(b"40/none,")
         assert await client.text() == '44/none,"Unable to connect"'
@@ -125,11 +126,11 @@ async def test_a_client_whose_messages_are_behind_is_read_no_further(async_handl
             client.frame(b'42["wait",%d]' % number)
             if number % 20 == 0:
                 await asyncio.sleep(0.002)
-        await until(lambda: session.paused)
+        await eventually(lambda: session.paused)
         await asyncio.sleep(0.05)
         assert session.running + len(session.work or ()) < 200
         go_on.set()
-        await until(lambda: len(done) == 400)
+        await eventually(lambda: len(done) == 400)
         assert sorted(done) == list(range(400))
         assert not session.paused
 
@@ -141,7 +142,7 @@ async def test_who_joins_nothing_in_time_is_let_go(seen: bool) -> None:
     async with place(sio) as here:
         client, other = await here.served.websocket(), await here.served.join()
         await client.close_code()
-        await until(lambda: len(sio.eio.sockets) == 1)
+        await eventually(lambda: len(sio.eio.sockets) == 1)
         assert await other.is_open()
 
 
@@ -202,7 +203,7 @@ async def test_sessions_that_the_engine_does_not_know() -> None:
         sid = sio.manager.sid_from_eio_sid("mine", "/")
         assert sent == [("mine", 0, {"sid": sid})]
         await sio._handle_eio_message("mine", '27["echo",5]')
-        await until(lambda: sent[1:] == [("mine", 3, [5])])
+        await eventually(lambda: sent[1:] == [("mine", 3, [5])])
         with pytest.raises(ValueError, match="second CONNECT"):
             await sio._handle_eio_message("mine", "0")
         await sio._handle_eio_disconnect("mine", "gone")
@@ -232,5 +233,5 @@ async def test_engine_io_by_hand() -> None:
             await sio.eio.disconnect("nobody")
             await sio.eio.disconnect()
             await client.close_code()
-            await until(lambda sio=sio: not sio.eio.sockets)
+            await eventually(lambda sio=sio: not sio.eio.sockets)
             await sio.shutdown()

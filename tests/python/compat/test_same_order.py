@@ -11,9 +11,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from async_places import until
 from socketio import exceptions
 from wire import SERVERS, site
+
+from waiting import eventually
 
 ALL = pytest.mark.parametrize("library", SERVERS)
 
@@ -88,7 +89,7 @@ async def test_with_always_connect_all_waits_for_the_connect_handler(library: st
         async with here.wire() as wire:
             await wire.join()
             await wire.send('2["hello"]' if end == "event" else "1")
-            await until(lambda: len(told) > 2)
+            await eventually(lambda: len(told) > 2)
         word = "hello" if end == "event" else "goodbye"
         assert told[:3] == ["connect", "connected", f"{word} {{'user': 'ada'}}"]
 
@@ -110,11 +111,11 @@ async def test_who_is_refused_after_all_is_forgotten(library: str, leaves: bool)
             if not leaves:
                 go.set()
                 assert str(await wire.read()).startswith("1")
-        await until(lambda: told)
+        await eventually(lambda: told)
         await asyncio.sleep(0.02)
         go.set()
         if library != "python-socketio" or not leaves:  # which fails there, and keeps what it knows of it
-            await until(lambda: not here.sio.manager.rooms and not here.sio.environ)
+            await eventually(lambda: not here.sio.manager.rooms and not here.sio.environ)
 
 
 @ALL
@@ -131,7 +132,7 @@ async def test_without_async_handlers_what_came_before_the_goodbye_is_dealt_with
         async with here.wire() as wire:
             await wire.join()
             await wire.send(*(f'2["count",{number}]' for number in range(6)), "1")
-            await until(lambda: len(told) == 7)
+            await eventually(lambda: len(told) == 7)
         assert told == [0, 1, 2, 3, 4, 5, "client disconnect"]
 
 
@@ -158,7 +159,7 @@ async def test_a_disconnect_returns_when_its_handler_has_run(library: str, async
             async with here.wire() as wire:
                 await wire.join()
                 await wire.send(f'2["leave","{how}"]')
-                await until(lambda: len(told) == 2)
+                await eventually(lambda: len(told) == 2)
             assert told == ["server disconnect", []]
             told.clear()
 
@@ -183,7 +184,7 @@ async def test_what_a_handler_waits_for_may_be_cancelled(library: str) -> None:
             assert (await wire.join("/a,"))[:4] == "0/a,"
             await wire.send('27["ask"]')
             assert await wire.read() == "37[]"
-        await until(lambda: not sio.manager.rooms and not sio.eio.sockets)
+        await eventually(lambda: not sio.manager.rooms and not sio.eio.sockets)
         assert told == [3, 3, 1, 2, 2]
 
 
@@ -229,11 +230,11 @@ async def test_decorated_handlers_are_called_with_what_they_take(library: str, i
         ):
             async with here.wire() as wire:
                 assert str(await wire.join(f"{namespace},")).startswith(f"0{namespace},{{"), namespace
-            await until(lambda expected=expected: told == expected)
+            await eventually(lambda expected=expected: told == expected)
             told.clear()
         async with here.wire() as wire:
             await wire.join("/flask,", {"token": 5})
-        await until(lambda: told == [{"token": 5}, "gone"])
+        await eventually(lambda: told == [{"token": 5}, "gone"])
 
 
 def _async(function: Any) -> Any:
@@ -272,9 +273,9 @@ async def test_who_leaves_is_there_while_its_disconnect_handler_runs(library: st
                 await wire.send("1")
             else:
                 await sio.eio.disconnect(eio_sid)
-            await until(lambda: len(told) == 2)
+            await eventually(lambda: len(told) == 2)
         assert told == [[3, [1, 1, 1], 1], ["websocket", "/socket.io/", [eio_sid]]]
-        await until(lambda: not sio.environ and not sio.manager.rooms)
+        await eventually(lambda: not sio.environ and not sio.manager.rooms)
 
 
 @ALL
@@ -312,7 +313,7 @@ async def test_a_refusal_says_what_it_was_given(library: str, told: Any) -> None
         async with here.wire() as wire:
             text = str(await wire.join()).replace(" ", "")
             assert text == "4" + json.dumps(told, separators=(",", ":"))
-        await until(lambda: not here.sio.manager.rooms)
+        await eventually(lambda: not here.sio.manager.rooms)
 
 
 @ALL
@@ -344,4 +345,4 @@ async def test_a_handler_of_engine_io_keeps_the_door(library: str) -> None:
                 while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
                     assert not message.data.startswith("4")
         assert told == ["ada"]
-        await until(lambda: not sio.eio.sockets)
+        await eventually(lambda: not sio.eio.sockets)

@@ -8,11 +8,12 @@ import threading
 from typing import Any
 
 import pytest
-from sync_places import BOTH, HANGS_UP, PATHS, PATIENCE, Seen, answer, eventually, joined, made, raw, serving
+from sync_places import BOTH, HANGS_UP, PATHS, Seen, answer, joined, made, raw, serving
 
 import siox.compat.socketio as socketio
 from serving_wsgi import Served
 from siox.testing import Response
+from waiting import PATIENCE, eventually
 
 POLLING = "EIO=4&transport=polling"
 

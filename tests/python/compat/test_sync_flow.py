@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from programs import run
-from sync_places import BOTH, PATIENCE, eventually, joined, made, raw, serving
+from sync_places import BOTH, joined, made, raw, serving
 
 import siox.compat.socketio as socketio
 from siox import _threads
 from siox.compat.socketio._threads import Lane, Threads
+from waiting import PATIENCE, eventually
 
 
 @BOTH

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import trustme
-from sync_places import HANGS_UP, PATHS, PATIENCE, Seen, eventually, joined, raw, serving
+from sync_places import HANGS_UP, PATHS, Seen, joined, raw, serving
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._threads import MOST_WHILE_MOVING, Threads
+from waiting import PATIENCE, eventually
 
 
 @pytest.mark.parametrize("path", ["fast", "visible"])

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from programs import run, running
-from sync_places import PATIENCE, eventually, joined
+from sync_places import joined
 
 import siox.compat.socketio as socketio
+from waiting import PATIENCE, eventually
 
 APP = """
 import logging; logging.getLogger("siox").addHandler(logging.NullHandler())  # its start-up line

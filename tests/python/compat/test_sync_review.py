@@ -13,11 +13,12 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 import pytest
 from programs import run
-from sync_places import BOTH, PATHS, PATIENCE, QUIET, Seen, answer, eventually, joined, made, raw, serving
+from sync_places import BOTH, PATHS, QUIET, Seen, answer, joined, made, raw, serving
 
 import siox.compat.socketio as socketio
 from raw import Connection
 from siox.compat.socketio._threads import Threads
+from waiting import PATIENCE, eventually
 
 MEGABYTE = 1_000_000
 

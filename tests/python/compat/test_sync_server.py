@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from sync_places import HANGS_UP, PATHS, PATIENCE, Joined, Seen, answer, eventually, joined, serving
+from sync_places import HANGS_UP, PATHS, Joined, Seen, answer, joined, serving
 
 import siox.compat.socketio as socketio
+from waiting import PATIENCE, eventually
 
 
 class Place:

@@ -7,9 +7,10 @@ import threading
 from typing import Any
 
 import pytest
-from sync_places import PATIENCE, Joined, Seen, eventually, joined, raw, serving
+from sync_places import Joined, Seen, joined, raw, serving
 
 import siox.compat.socketio as socketio
+from waiting import PATIENCE, eventually
 
 
 class Place:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import socketio as original
 import uvicorn
-from async_places import PATIENCE, place
+from async_places import place
+from python_client import python_client
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -23,6 +23,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 import siox
 import siox.compat.socketio as socketio
 from serving_uvicorn import WEBSOCKET, serve
+from waiting import PATIENCE
 
 APP = """
 import {module} as socketio
@@ -46,12 +47,9 @@ def server() -> Any:
 
 async def adopted(url: str) -> int:
     """What a client hears that comes by websocket."""
-    client = original.AsyncClient(reconnection=False)
-    await client.connect(url, transports=["websocket"], wait_timeout=PATIENCE)
-    try:
+    async with python_client() as client:
+        await client.connect(url, transports=["websocket"], wait_timeout=PATIENCE)
         return int(await client.call("adopted"))
-    finally:
-        await client.disconnect()
 
 
 @pytest.mark.parametrize("ws", ["auto", "websockets-sansio", "wsproto"])

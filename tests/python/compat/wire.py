@@ -15,10 +15,7 @@ from werkzeug.serving import make_server
 
 import siox.compat.socketio as compat
 from serving_uvicorn import serve
-
-PATIENCE = 5.0
-SOON = 0.25
-"""Seconds in which what should come has come; only a library with the fault waits them to the end."""
+from waiting import PATIENCE
 
 
 class Watched(compat.AsyncServer):  # type: ignore[misc]
@@ -42,8 +39,11 @@ THREADS = "siox, threads"
 class Wire:
     """One websocket that speaks Engine.IO by hand."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, opened: dict[str, Any]) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, opened: dict[str, Any], patience: float
+    ) -> None:
         self._socket = socket
+        self._patience = patience
         self.opened = opened
 
     async def send(self, *messages: str | bytes) -> None:
@@ -57,7 +57,7 @@ class Wire:
     async def read(self) -> str | bytes:
         """The next message, pings left out; "(closed)" at the end, "(nothing)" if none comes."""
         try:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(self._patience):
                 while True:
                     message = await self._socket.receive()
                     if message.type is aiohttp.WSMsgType.BINARY:
@@ -94,10 +94,11 @@ class Wire:
 
 
 class Site:
-    """A server and its address."""
+    """A server and its address, and how long what should come from it is waited for."""
 
-    def __init__(self, sio: Any, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, sio: Any, url: str, session: aiohttp.ClientSession, patience: float) -> None:
         self.sio = sio
+        self.patience = patience
         self.url = f"{url}/socket.io/?EIO=4"
         self.session = session
         sio.on("still there", lambda sid, *_: "here")
@@ -107,7 +108,7 @@ class Site:
         """Open a websocket."""
         async with self.session.ws_connect(f"{self.url}&transport=websocket", max_msg_size=0) as socket:
             opened = await socket.receive_str()
-            yield Wire(socket, json.loads(opened[1:]))
+            yield Wire(socket, json.loads(opened[1:]), self.patience)
 
     async def polling(self) -> str:
         """Open a session by polling and join; gives the address of its polls."""
@@ -126,7 +127,7 @@ class Site:
     async def poll(self, url: str) -> str:
         """Poll once; "(nothing)" if nothing comes."""
         try:
-            async with self.session.get(url, timeout=aiohttp.ClientTimeout(SOON)) as response:
+            async with self.session.get(url, timeout=aiohttp.ClientTimeout(self.patience)) as response:
                 return str(await response.text())
         except TimeoutError:
             return "(nothing)"
@@ -147,21 +148,21 @@ def werkzeug_serves(app: Any) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def site(library: str, **options: Any) -> AsyncIterator[Site]:
+async def site(library: str, *, patience: float = PATIENCE, **options: Any) -> AsyncIterator[Site]:
     """Serve a new server of a library."""
     local = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
     if library == THREADS:
         sio = compat.Server(async_mode="threading", **options)
         with werkzeug_serves(compat.WSGIApp(sio)) as url:
             async with aiohttp.ClientSession(connector=local) as session:
-                yield Site(sio, url, session)
+                yield Site(sio, url, session, patience)
             await asyncio.to_thread(sio.shutdown)
         return
     sio = SERVERS[library](async_mode="asgi", **options)
     kind = original.ASGIApp if library == "python-socketio" else compat.ASGIApp
     async with serve(kind(sio), lifespan="off") as served, aiohttp.ClientSession(connector=local) as session:
         try:
-            yield Site(sio, f"http://127.0.0.1:{served.port}", session)
+            yield Site(sio, f"http://127.0.0.1:{served.port}", session, patience)
         finally:
             if library == "python-socketio":  # whose polls would wait on
                 await asyncio.wait([asyncio.create_task(sio.eio.disconnect())], timeout=1)

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 from websockets.sync.client import connect as connect_blocking
-from wsclient import Client, Join, eventually
+from wsclient import Client, Join
 
 import siox
+from waiting import eventually
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
@@ -137,7 +138,7 @@ def test_connections_go_on_when_their_loop_was_closed_and_another_one_drives_the
 FORK = """
 import asyncio, os, signal, threading, traceback
 import siox
-from wsclient import Client
+from wsclient import (Client)
 
 io = siox.Server()
 statuses = []
@@ -204,10 +205,11 @@ asyncio.run(main())
 @pytest.mark.asyncio(loop_factories=["asyncio"])
 async def test_a_forked_child_is_refused_and_harms_nobody() -> None:
     here = os.path.dirname(__file__)
+    helpers = os.pathsep.join([here, os.path.dirname(here)])
     # Python warns of forks beside threads; that they work all the same is what is tested.
     command = [sys.executable, "-W", "ignore", "-c", FORK]
     done = await asyncio.create_subprocess_exec(
-        *command, cwd=here, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": here}
+        *command, cwd=here, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": helpers}
     )
     async with asyncio.timeout(25):
         _, said = await done.communicate()

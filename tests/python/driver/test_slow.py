@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from wsclient import Client, Join, eventually
+from wsclient import Client, Join
 
 import siox
+from waiting import eventually
 
 KB = "x" * 1000
 OPENING = (

@@ -13,9 +13,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from wsclient import Client, Join, eventually
+from wsclient import Client, Join
 
 import siox
+from waiting import eventually
 
 OPENING = "/socket.io/?EIO=4&transport=polling"
 HANDSHAKE = (

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wsclient import Client, Join, eventually
+from wsclient import Client, Join
 
 import siox
 from siox import testing
+from waiting import eventually
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from wsclient import Client, Join, eventually
+from wsclient import Client, Join
 
 import siox
 from siox import testing
 from siox._admission import Admission
+from waiting import eventually
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 

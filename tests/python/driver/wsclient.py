@@ -10,8 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
-PATIENCE = 10.0
-"""Seconds that anything over loopback may take."""
+from waiting import PATIENCE
+
 OPTIONS: Any = {"compression": None, "ping_interval": None, "max_size": None, "max_queue": None}
 
 
@@ -97,13 +97,6 @@ class Client:
     async def close(self) -> None:
         """Leave."""
         await self.websocket.close()
-
-
-async def eventually(condition: Any) -> None:
-    """Wait until `condition()` holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 Join = Callable[..., Awaitable[Client]]

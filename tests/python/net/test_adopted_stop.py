@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 import siox
-from serving_uvicorn import POLLING, adopted, check_echo, echoing, eventually, serve
+from serving_uvicorn import POLLING, adopted, check_echo, echoing, serve
+from waiting import eventually
 
 
 async def test_limit_concurrency_counts_what_was_given(http: str) -> None:

@@ -17,10 +17,11 @@ import pytest
 
 import siox
 from raw import Connection, encode
-from serving_uvicorn import POLLING, WEBSOCKET, adopted, check_echo, echoing, eventually, serve
+from serving_uvicorn import POLLING, WEBSOCKET, adopted, check_echo, echoing, serve
 from siox.integrations import _giving
 from siox.integrations._giving import GivingProtocol
 from siox.integrations.asgi import Receive, Scope, Send
+from waiting import eventually
 
 Warned = Callable[[], list[str]]
 

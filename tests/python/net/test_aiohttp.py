@@ -17,7 +17,8 @@ from aiohttp import web
 import siox
 from raw import Connection, encode
 from serving_aiohttp import WEBSOCKET, attached, by_messages, check_joined, serve
-from serving_uvicorn import adopted, check_echo, echoing, eventually
+from serving_uvicorn import adopted, check_echo, echoing
+from waiting import eventually
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 Warned = Callable[[], list[str]]

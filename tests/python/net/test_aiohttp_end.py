@@ -12,7 +12,8 @@ from aiohttp import web
 import siox
 from raw import Connection
 from serving_aiohttp import POLLING, Served, attached, serve
-from serving_uvicorn import check_echo, echoing, eventually
+from serving_uvicorn import check_echo, echoing
+from waiting import eventually
 
 Warned = Callable[[], list[str]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

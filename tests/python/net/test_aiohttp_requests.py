@@ -14,7 +14,8 @@ from aiohttp import web
 
 import siox
 from serving_aiohttp import POLLING, WEBSOCKET, attached, check_joined, serve
-from serving_uvicorn import echoing, eventually
+from serving_uvicorn import echoing
+from waiting import eventually
 
 Warned = Callable[[], list[str]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

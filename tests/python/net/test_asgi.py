@@ -12,9 +12,10 @@ import pytest
 import uvicorn
 
 import siox
-from asgi_by_hand import Connection, eventually, post, request, scope, session, websocket
+from asgi_by_hand import Connection, post, request, scope, session, websocket
 from siox.integrations import asgi
 from siox.integrations.asgi import Application, Message, Receive, Scope, Send
+from waiting import PATIENCE, eventually
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ async def test_a_peer_that_leaves_its_poll_is_a_transport_closed(io: siox.Server
     poll.receive({"type": "http.request", "body": b""})
     await asyncio.sleep(0.01)
     poll.receive({"type": "http.disconnect"})
-    await asyncio.wait_for(poll.task, 1)
+    await asyncio.wait_for(poll.task, PATIENCE)
     assert poll.sent == []
     await asyncio.sleep(0)
     assert reasons == ["transport error"]
@@ -121,7 +122,7 @@ async def test_a_peer_that_leaves_while_it_posts_is_no_request(io: siox.Server) 
     upload = Connection(app, scope("http", f"EIO=4&transport=polling&sid={sid}", method="POST"))
     upload.receive({"type": "http.request", "body": b'42["ha', "more_body": True})
     upload.receive({"type": "http.disconnect"})
-    await asyncio.wait_for(upload.task, 1)
+    await asyncio.wait_for(upload.task, PATIENCE)
     assert upload.sent == []
 
 
@@ -134,7 +135,7 @@ async def test_a_body_beyond_the_limit_is_read_no_further_and_refused() -> None:
         upload.receive({"type": "http.request", "body": b"x" * 600, "more_body": True})
     assert (await upload.until("http.response.start"))["status"] == 413
     await upload.until("http.response.body")
-    await asyncio.wait_for(upload.task, 1)
+    await asyncio.wait_for(upload.task, PATIENCE)
     assert upload._incoming.qsize() == 3
     await io.close()
 
@@ -157,7 +158,7 @@ async def test_a_session_over_websocket(io: siox.Server) -> None:
     assert answer["text"] == '461-7[{"_placeholder":true,"num":0}]'
     assert (await client.until("websocket.send"))["bytes"] == b"\x00\xff"
     client.receive({"type": "websocket.disconnect", "code": 1001})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
     assert reasons == ["transport close"]
 
 
@@ -168,7 +169,7 @@ async def test_a_server_that_disconnects_closes_the_websocket(io: siox.Server) -
     closed = await client.until("websocket.close")
     assert closed["code"] in {1000, 1005}
     client.receive({"type": "websocket.disconnect", "code": 1000})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
 
 
 @pytest.mark.parametrize("extensions", [None, {"websocket.http.response": {}}])
@@ -180,7 +181,7 @@ async def test_a_websocket_that_is_refused(io: siox.Server, extensions: Any) -> 
         assert (await client.until("websocket.http.response.start"))["status"] in {400, 403}
         await client.until("websocket.http.response.body")
     client.receive({"type": "websocket.disconnect", "code": 1006})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
 
 
 async def test_a_close_does_not_wait_behind_a_receive(io: siox.Server) -> None:
@@ -206,7 +207,7 @@ async def test_a_close_does_not_wait_behind_a_receive(io: siox.Server) -> None:
     await client.until("websocket.close")
     receiving.release()
     client.receive({"type": "websocket.disconnect", "code": 1000})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
     assert not client.task.cancelled()
 
 
@@ -219,7 +220,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_not_waited_for(
     client.receive({"type": "websocket.receive", "text": "40"})
     await client.until("websocket.close")
     client.receive({"type": "websocket.receive", "text": "42[1]"})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
 
 
 async def test_an_asgi_server_may_cancel_the_application(io: siox.Server) -> None:
@@ -259,7 +260,7 @@ async def test_a_send_that_fails_ends_the_session(io: siox.Server) -> None:
     await asyncio.sleep(0.02)
     assert len(reasons) == 1
     answers.put_nowait({"type": "websocket.disconnect"})
-    await asyncio.wait_for(task, 1)
+    await asyncio.wait_for(task, PATIENCE)
 
 
 async def test_a_slow_writer_is_waited_for_and_volatile_events_are_dropped(io: siox.Server) -> None:
@@ -286,7 +287,7 @@ async def test_a_slow_writer_is_waited_for_and_volatile_events_are_dropped(io: s
     await asyncio.sleep(0.02)
     assert sent[3:] == ['42["first"]', '42["second"]']
     incoming.put_nowait({"type": "websocket.disconnect"})
-    await asyncio.wait_for(task, 1)
+    await asyncio.wait_for(task, PATIENCE)
 
 
 # -- uvicorn
@@ -359,5 +360,5 @@ async def test_a_websocket_is_read_no_further_while_its_handlers_are_behind() ->
     gate.set()
     await eventually(lambda: heard == list(range(10)))
     client.receive({"type": "websocket.disconnect", "code": 1000})
-    await asyncio.wait_for(client.task, 1)
+    await asyncio.wait_for(client.task, PATIENCE)
     await io.close()

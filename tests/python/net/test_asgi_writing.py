@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import siox
-from asgi_by_hand import Connection, eventually, scope
+from asgi_by_hand import Connection, scope
 from siox.integrations.asgi import Message
+from waiting import PATIENCE, eventually
 
 Before = Callable[["Peer"], Awaitable[None]]
 
@@ -155,7 +156,7 @@ async def test_the_application_returns_when_nothing_is_being_sent_any_more(io: s
     await asyncio.sleep(0.02)
     assert not peer.task.done()
     gate.set()
-    await asyncio.wait_for(peer.task, 1)
+    await asyncio.wait_for(peer.task, PATIENCE)
     assert peer.texts() == numbered(1)
 
 

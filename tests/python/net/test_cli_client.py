@@ -19,9 +19,9 @@ import pytest
 
 import siox
 from terminal import session
+from waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(60)
-PATIENCE = 15.0
 
 
 @pytest.fixture

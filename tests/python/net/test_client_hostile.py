@@ -37,10 +37,9 @@ from hostile import (
     respond,
     say,
 )
+from waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(30)
-PATIENCE = 6.0
-"""Seconds within which a client must have noticed."""
 GROWTH = 16 * MIB
 REASONS = {"transport close", "transport error", "parse error", "ping timeout", "forced close"}
 QUICK: dict[str, Any] = {"force_new": True, "reconnection_delay": 0.02, "reconnection_delay_max": 0.1}

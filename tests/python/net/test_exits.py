@@ -15,6 +15,7 @@ import pytest
 from wsclient import Client
 
 import siox
+from waiting import PATIENCE
 
 PRELUDE = """
 import asyncio, logging, multiprocessing, os, signal, sys, threading, time
@@ -35,7 +36,6 @@ async def forever():
     await asyncio.Event().wait()
 
 """
-PATIENCE = 20.0
 LOUD = (
     "Traceback",
     "Exception ignored",

@@ -14,10 +14,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
-from serving_uvicorn import WEBSOCKET, adopted, check_echo, echoing, eventually, serve
+from serving_uvicorn import WEBSOCKET, adopted, check_echo, echoing, serve
 from siox.integrations._giving import GivingProtocol
 from siox.integrations.asgi import Message, Receive, Scope, Send
 from siox.integrations.uvicorn import _choose
+from waiting import eventually
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 

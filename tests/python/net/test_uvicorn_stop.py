@@ -18,7 +18,8 @@ import uvicorn
 
 import siox
 from raw import Connection
-from serving_uvicorn import POLLING, Served, echoing, eventually, serve
+from serving_uvicorn import POLLING, Served, echoing, serve
+from waiting import eventually
 
 
 async def polling(served: Served) -> tuple[Connection, str]:

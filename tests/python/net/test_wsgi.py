@@ -25,11 +25,12 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 import siox
 import siox.sync
 from raw import Connection, encode
-from serving_wsgi import POLLING, SERVERS, WEBSOCKET, adopted, check_echo, echoing, eventually, serve
+from serving_wsgi import POLLING, SERVERS, WEBSOCKET, adopted, check_echo, echoing, serve
 from siox.integrations import wsgi
 from siox.integrations._sockets import DeclinedError
 from siox.integrations._wsgi_socket import Taken
 from siox.integrations.wsgi import Application, Environ, StartResponse
+from waiting import eventually
 
 Warned = Callable[[], list[str]]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io as streams
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -214,6 +216,17 @@ async def test_a_trace_shows_the_packets_of_the_layers_that_were_asked_for(
     assert any(name == "siox.trace.engine" and "<6 bytes>" in line for name, line in lines)
     assert any(name == "siox.trace.socket" and '-> 61-1[{"_placeholder"' in line for name, line in lines)
     assert not any(peer._client.sid in line for _, line in lines), "the session's id is a secret"
+
+
+async def test_a_trace_follows_a_program_that_replaces_its_standard_error(
+    siox_connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIOX_TRACE", "socket")
+    for _ in range(2):
+        with streams.StringIO() as said:
+            monkeypatch.setattr(sys, "stderr", said)
+            await siox_connect(siox.Server())
+            assert "siox.trace.socket" in said.getvalue()
 
 
 async def test_a_parameter_annotated_for_the_type_checker_alone_is_still_an_ack(

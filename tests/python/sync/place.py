@@ -8,9 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import siox.sync
-
-PATIENCE = 10.0
-"""Seconds that anything over loopback may take."""
+from waiting import PATIENCE
 
 
 class Place:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from place import PATIENCE
+from waiting import PATIENCE
 
 LOUD = ("-W", "default")
 """What was left open is said. Not `-X dev`: on a busy machine asyncio then complains of that."""

@@ -10,12 +10,12 @@ from typing import Any
 import gevent
 import gevent.event
 import pytest
-from place import PATIENCE
 from programs import run, running
 
 import siox
 import siox.sync
 from siox import _gevent, _threads
+from waiting import PATIENCE
 
 
 def test_fifty_clients_while_greenlets_sleep_and_another_loop_runs() -> None:

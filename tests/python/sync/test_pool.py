@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from place import PATIENCE, Gate, Place, eventually
+from place import Gate, Place, eventually
 
 import siox
 import siox.sync
+from waiting import PATIENCE
 
 Make = Callable[..., Place]
 

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from place import PATIENCE, eventually
+from place import eventually
 from programs import run, running
 
 import siox
 import siox.sync
+from waiting import PATIENCE
 
 SERVER = """
 import logging, sys, threading, time

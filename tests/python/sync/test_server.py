@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from place import PATIENCE, Place, eventually
+from place import Place, eventually
 
 import siox
 import siox.sync
 import siox.testing
 from siox.sync import _background
+from waiting import PATIENCE
 
 Warned = Callable[[], list[str]]
 

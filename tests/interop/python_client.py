@@ -1,0 +1,34 @@
+"""python-socketio's AsyncClient, of which nothing stays open however its connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import socketio
+
+
+@contextlib.asynccontextmanager
+async def python_client(**options: Any) -> AsyncIterator[Any]:
+    """A client that connects once, and leaves at the end."""
+    client = socketio.AsyncClient(reconnection=False, **options)
+    try:
+        yield client
+    finally:
+        await leave(client)
+
+
+async def leave(client: Any) -> None:
+    """Disconnect; its client may wait for that for ever, as when it was refused while it polled."""
+    leaving = asyncio.create_task(client.disconnect())
+    await asyncio.wait([leaving], timeout=2)
+    leaving.cancel()
+    await release(client)
+
+
+async def release(client: Any) -> None:
+    """Close its HTTP session. It does so itself in a task, which the end of a loop may cut short."""
+    if client.eio.http is not None:
+        await client.eio.http.close()
