@@ -20,7 +20,7 @@ CHROMIUM = next(
 )
 PACKAGES = HERE / "node_modules"
 PATHS = ("polling", "websocket", "upgrade")
-PATIENCE = 10.0
+PATIENCE = 15.0
 """Seconds that anything on loopback may take before the test fails."""
 
 

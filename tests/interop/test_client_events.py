@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clients import Guest, numbers
-from peers import eventually
+from peers import PATIENCE, eventually
 from servers import COMMANDS, WAYS
 
 import siox
@@ -69,13 +69,13 @@ async def test_values_travel_there_and_back(enter: Enter) -> None:
     async for _ in guest.phases():
         for value, arrives in [*((value, value) for value in PLAIN), *BINARY]:
             guest.socket.emit("echo", value)
-            assert await asyncio.wait_for(back.get(), 5) == (arrives,)
+            assert await asyncio.wait_for(back.get(), PATIENCE) == (arrives,)
         guest.socket.emit("echo")
-        assert await asyncio.wait_for(back.get(), 5) == ()
+        assert await asyncio.wait_for(back.get(), PATIENCE) == ()
         guest.socket.emit("echo", 1, "2", {3: "4", 5: bytes([6])})
-        assert await asyncio.wait_for(back.get(), 5) == (1, "2", {"3": "4", "5": b"\x06"})
+        assert await asyncio.wait_for(back.get(), PATIENCE) == (1, "2", {"3": "4", "5": b"\x06"})
         guest.socket.emit("echo", float("nan"), *range(50))
-        assert await asyncio.wait_for(back.get(), 5) == (None, *range(50))
+        assert await asyncio.wait_for(back.get(), PATIENCE) == (None, *range(50))
 
 
 async def test_the_server_acknowledges(enter: Enter) -> None:
@@ -88,9 +88,9 @@ async def test_the_server_acknowledges(enter: Enter) -> None:
         assert await socket.emit_with_ack("answer", 1, "2", {"three": b"3"}) == (1, "2", {"three": b"3"})
         answers: asyncio.Queue[Any] = asyncio.Queue()
         socket.emit("answer", 1, 2, lambda *values: answers.put_nowait(values))
-        assert await asyncio.wait_for(answers.get(), 5) == (1, 2)
+        assert await asyncio.wait_for(answers.get(), 5) == (1, PATIENCE)
         socket.emit("answer", ack=lambda: answers.put_nowait("no value"))
-        assert await asyncio.wait_for(answers.get(), 5) == "no value"
+        assert await asyncio.wait_for(answers.get(), PATIENCE) == "no value"
 
 
 async def test_many_acknowledgements_under_way_find_their_callers(enter: Enter) -> None:
@@ -116,7 +116,7 @@ async def test_the_client_acknowledges(enter: Enter) -> None:
                 guest.socket.off("question")
                 guest.socket.on("question", handler)
                 guest.socket.emit("ask", "why")
-                assert await asyncio.wait_for(answered.get(), 5) == arrives
+                assert await asyncio.wait_for(answered.get(), PATIENCE) == arrives
         guest.socket.off("question")
 
         @guest.socket.on("question")
@@ -126,7 +126,7 @@ async def test_the_client_acknowledges(enter: Enter) -> None:
             ack("again")
 
         guest.socket.emit("ask", "why")
-        assert await asyncio.wait_for(answered.get(), 5) == ("why", True)
+        assert await asyncio.wait_for(answered.get(), PATIENCE) == ("why", True)
 
 
 async def test_acknowledgements_that_do_not_come_in_time(enter: Enter) -> None:
@@ -184,7 +184,7 @@ async def test_wait_for_and_events(enter: Enter) -> None:
         assert await waiting == (1, 2)
         events = guest.socket.events()
         guest.socket.emit("burst", 3)
-        seen = [await asyncio.wait_for(anext(events), 5) for _ in range(3)]
+        seen = [await asyncio.wait_for(anext(events), PATIENCE) for _ in range(3)]
         assert [(name, tuple(values)) for name, values in seen] == [("n", (0,)), ("n", (1,)), ("n", (2,))]
         events.close()
 
@@ -241,7 +241,7 @@ async def test_large_messages_up_to_the_servers_limit(enter: Enter) -> None:
 @pytest.mark.parametrize("server_options", [{"parser": "msgpack"}])
 async def test_the_msgpack_parser(enter: Enter) -> None:
     guest = await enter(parser="msgpack", auth={"user": "ü"})
-    assert (await asyncio.wait_for(guest.welcomes.get(), 5))[0] == {"user": "ü"}
+    assert (await asyncio.wait_for(guest.welcomes.get(), PATIENCE))[0] == {"user": "ü"}
     answered: asyncio.Queue[Any] = asyncio.Queue()
     guest.socket.on("answered", lambda *values: answered.put_nowait(values))
     guest.socket.on("question", lambda *values: values)
@@ -250,7 +250,7 @@ async def test_the_msgpack_parser(enter: Enter) -> None:
             assert await guest.socket.timeout(5).emit_with_ack("answer", value) == arrives
         many = [b"%d" % number for number in range(50)]  # more than the other parser may have
         guest.socket.emit("ask", 1, many)
-        assert await asyncio.wait_for(answered.get(), 5) == (1, many)
+        assert await asyncio.wait_for(answered.get(), PATIENCE) == (1, many)
 
 
 @pytest.mark.parametrize("server_options", [{"parser": "msgpack"}])

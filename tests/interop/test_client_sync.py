@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -106,9 +105,7 @@ def test_waiting_ends_when_the_server_disconnects(connect: Connect) -> None:
         reasons: queue.SimpleQueue[str] = queue.SimpleQueue()
         socket.on("disconnect", reasons.put)
         socket.emit("leave", False)
-        begun = time.monotonic()
         socket.wait()
-        assert time.monotonic() - begun < 5
         assert reasons.get(timeout=5) == "io server disconnect", "its thread hears it"
 
 

@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 import pytest
-from peers import HERE, NODE, JsDriver, JsError
+from peers import HERE, NODE, PATIENCE, JsDriver, JsError
 from python_client import python_client
 from serving import DRIVERS, THREADS, Join, Page, Start
 
@@ -78,7 +78,7 @@ async def test_every_value_goes_both_ways_and_is_acknowledged(join: Join) -> Non
     async for _ in page.phases():
         for value in [*VALUES, *BINARIES]:
             assert await page.client.run("return socket.emitWithAck('up', ...args)", value) == value
-            assert await asyncio.wait_for(heard.get(), 5) == (value,)
+            assert await asyncio.wait_for(heard.get(), PATIENCE) == (value,)
             assert await page.socket.timeout(5).emit_with_ack("down", value) == value
             assert (await page.client.next())[0] == value
         assert await page.socket.timeout(5).emit_with_ack("down", *VALUES) == tuple(VALUES)
@@ -105,7 +105,7 @@ async def test_what_only_javascript_has_arrives_as_json_would_have_brought_it(jo
         ("{ toJSON: () => [1] }, new Map([[1, 2]])", ([1], {})),
     ]:
         await page.client.run(f"socket.emit('up', {code})")
-        assert await asyncio.wait_for(heard.get(), 5) == values
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == values
 
 
 @pytest.mark.node
@@ -176,7 +176,7 @@ async def test_namespaces_auth_refusal_and_disconnection(start: Start, js: JsDri
         client = await js.connect(f"{url}/private", path, options=options)
         assert await client.run("return socket.emitWithAck('who')") == client.id
         await client.run(f"socket.on('disconnect', (reason) => report(reason)); socket.{code}")
-        assert await asyncio.wait_for(gone.get(), 5) == f"{reason} namespace disconnect"
+        assert await asyncio.wait_for(gone.get(), PATIENCE) == f"{reason} namespace disconnect"
         assert (await client.next())[0].startswith("io ")
 
 
@@ -233,4 +233,4 @@ async def test_python_socketio_with_its_msgpack_serializer(start: Start, transpo
         await client.connect(await start(io), transports=transports)
         values = ("a", 1, {"b": [None, b"\x00\xff"]})
         assert await client.call("echo", values) == values
-    assert await asyncio.wait_for(gone.get(), 5) in {"client namespace disconnect", "transport close"}
+    assert await asyncio.wait_for(gone.get(), PATIENCE) in {"client namespace disconnect", "transport close"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import UNDEFINED, JsError, eventually
+from peers import PATIENCE, UNDEFINED, JsError, eventually
 from serving import DRIVERS, THREADS, Join
 
 import siox
@@ -42,9 +42,9 @@ async def test_row_1_events_travel_both_ways(join: Join) -> None:
         page.socket.emit("to the client", transport, {"list": [1, 2]})
         assert await page.client.next() == [transport, {"list": [1, 2]}]
         await page.client.run("socket.emit('to the server', ...args)", transport, 2)
-        assert await asyncio.wait_for(heard.get(), 5) == (page.client.id, transport, 2)
+        assert await asyncio.wait_for(heard.get(), 5) == (page.client.id, transport, PATIENCE)
         await page.client.run("socket.emit('to its socket')")
-        assert await asyncio.wait_for(heard.get(), 5) == ()
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == ()
 
 
 @pytest.mark.parametrize("path", ["upgrade"])
@@ -104,7 +104,7 @@ async def test_row_2_any_number_of_arguments(join: Join) -> None:
             b"\x06",
         ]
         await page.client.run('socket.emit("hello", 1, "2", { 3: "4", 5: Uint8Array.from([6]) })')
-        assert await asyncio.wait_for(heard.get(), 5) == (1, "2", {"3": "4", "5": b"\x06"})
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == (1, "2", {"3": "4", "5": b"\x06"})
         page.socket.emit("many")
         assert await page.client.next() == []
         page.socket.emit("many", *range(50))
@@ -162,7 +162,7 @@ async def test_row_3_every_serializable_value(join: Join) -> None:
         for value, arrives in [*((value, value) for value in PLAIN), *BINARY]:
             page.socket.emit("value", value)
             assert await page.client.next() == [arrives]
-            assert await asyncio.wait_for(heard.get(), 5) == (arrives,)
+            assert await asyncio.wait_for(heard.get(), PATIENCE) == (arrives,)
         page.socket.emit("value", float("nan"))
         assert await page.client.next() == [None]
         await heard.get()
@@ -221,9 +221,9 @@ async def test_row_4_the_client_acknowledges(join: Join) -> None:
         assert await page.socket.emit_with_ack("binary") == ({"bytes": b"\x01\x02"}, b"\x03")
         answers: asyncio.Queue[Any] = asyncio.Queue()
         page.socket.emit("several", lambda *values: answers.put_nowait(values))
-        assert await asyncio.wait_for(answers.get(), 5) == (1, "2", {"three": 3})
+        assert await asyncio.wait_for(answers.get(), PATIENCE) == (1, "2", {"three": 3})
         page.socket.emit("none", ack=lambda: answers.put_nowait("no value"))
-        assert await asyncio.wait_for(answers.get(), 5) == "no value"
+        assert await asyncio.wait_for(answers.get(), PATIENCE) == "no value"
         both = await asyncio.gather(*(page.socket.emit_with_ack("one", number) for number in range(500)))
         assert both == list(range(500))
 
@@ -382,6 +382,6 @@ async def test_undefined_arguments_are_null(join: Join) -> None:
     page = await join(io)
     async for _ in page.phases():
         await page.client.run("socket.emit('values', undefined, [undefined], { gone: undefined })")
-        assert await asyncio.wait_for(heard.get(), 5) == (None, [None], {})
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == (None, [None], {})
         io.event("nothing", lambda socket: None)
         assert await page.client.run("return await socket.emitWithAck('nothing')") is UNDEFINED

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import socketio
+from peers import PATIENCE
 from python_client import python_client
 from serving import Start
 
@@ -46,8 +47,8 @@ async def test_events_acknowledgements_and_binary(start: Start, transports: list
         )
         assert await client.call("ask me", "why") == ("why", b"\x03")
         await client.emit("enter")
-        assert await asyncio.wait_for(news.get(), 5) == {"list": [1, b"\x02"]}
-    assert await asyncio.wait_for(gone.get(), 5) in {"client namespace disconnect", "transport close"}
+        assert await asyncio.wait_for(news.get(), PATIENCE) == {"list": [1, b"\x02"]}
+    assert await asyncio.wait_for(gone.get(), PATIENCE) in {"client namespace disconnect", "transport close"}
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -86,7 +87,10 @@ async def test_namespaces_auth_and_refusal(start: Start) -> None:
         client.on("connect_error", errors.put_nowait, namespace="/private")
         with pytest.raises(socketio.exceptions.ConnectionError):
             await client.connect(url, namespaces=["/private"], auth={"token": "wrong"})
-        assert (await asyncio.wait_for(errors.get(), 5)) == {"message": "no token", "data": {"code": 401}}
+        assert (await asyncio.wait_for(errors.get(), PATIENCE)) == {
+            "message": "no token",
+            "data": {"code": 401},
+        }
     async with python_client() as client:
         await client.connect(url, namespaces=["/private"], auth={"token": "t"})
         assert await client.call("who", namespace="/private") == client.get_sid("/private")
@@ -101,5 +105,5 @@ async def test_the_server_disconnects(start: Start) -> None:
         client.on("disconnect", reasons.put_nowait)
         await client.connect(url)
         await client.emit("bye")
-        assert await asyncio.wait_for(reasons.get(), 5)
+        assert await asyncio.wait_for(reasons.get(), PATIENCE)
         assert not client.connected

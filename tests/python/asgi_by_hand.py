@@ -29,7 +29,7 @@ class Connection:
 
     async def until(self, kind: str) -> Message:
         """Wait for a message of this type and take it, with those before it."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             while not any(message["type"] == kind for message in self.sent):
                 self._came.clear()
                 await self._came.wait()

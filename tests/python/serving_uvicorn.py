@@ -13,6 +13,7 @@ import siox
 from raw import Connection
 from siox.integrations.asgi import Application
 from siox.integrations.uvicorn import Protocol
+from waiting import PATIENCE
 
 WEBSOCKET = "EIO=4&transport=websocket"
 POLLING = "EIO=4&transport=polling"
@@ -71,7 +72,7 @@ async def serve(app: Application, **options: Any) -> AsyncIterator[Served]:
             served.close_clients()
     finally:
         server.should_exit = True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 

@@ -15,7 +15,7 @@ import pytest
 from loopback import CERTIFICATES, Connect, Home, Relay
 
 import siox
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 
 def unused_port() -> int:
@@ -202,7 +202,7 @@ async def test_a_silent_server_is_given_up_in_time(caplog: pytest.LogCaptureFixt
     socket = siox.connect(f"http://127.0.0.1:{port}", force_new=True, timeout=0.05, reconnection=False)
     socket.on("connect_error", lambda error: errors.append(error.message))
     with pytest.raises(siox.ConnectError):
-        await asyncio.wait_for(socket.wait(), 5)
+        await asyncio.wait_for(socket.wait(), PATIENCE)
     assert len(errors) == 1
     server.close()
 
@@ -372,7 +372,7 @@ async def test_a_manager_without_auto_connect_waits_until_it_is_told(home: Home)
     opened = asyncio.Event()
     manager.on("open", opened.set)
     assert manager.open() is manager
-    await asyncio.wait_for(opened.wait(), 5)
+    await asyncio.wait_for(opened.wait(), PATIENCE)
     assert manager.engine.state == "open"
     assert not socket.connected
     assert socket.connect() is socket

@@ -9,7 +9,7 @@ import pytest
 from loopback import Connect, Home, Relay
 
 import siox
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 TRANSPORTS = pytest.mark.parametrize("transports", [["polling", "websocket"], ["polling"], ["websocket"]])
 
@@ -95,7 +95,7 @@ async def test_attempts_may_be_limited(home: Home, connect: Connect) -> None:
 async def test_without_reconnection_a_loss_is_for_good(home: Home, connect: Connect) -> None:
     socket = await connect(wait=5, reconnection=False)
     await home.stop()
-    await asyncio.wait_for(socket.wait(), 5)
+    await asyncio.wait_for(socket.wait(), PATIENCE)
     assert not socket.connected
     assert not socket.active
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from async_places import Place, heard, place
 
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 LOGIN = {"username": "admin", "password": "secret"}
 
@@ -20,7 +20,7 @@ def _named(client: Any, name: str, namespace: str = "/admin") -> asyncio.Queue[A
 
 
 async def _next(queue: asyncio.Queue[Any]) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await queue.get()
 
 

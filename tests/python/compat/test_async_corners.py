@@ -21,7 +21,7 @@ from siox.compat.socketio._handlers import Handlers
 from siox.compat.socketio._hooks import driver, reasons
 from siox.compat.socketio._rooms import PRUNE_AT, Aliases
 from siox.exceptions import UsageError
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 
 def test_unknown_arguments_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -285,7 +285,7 @@ async def test_an_awaited_emit_waits_for_a_slow_client_and_goes_on_without_it() 
         assert not by_emit.done()
         assert not by_hand.done()
         slow.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(by_emit, by_hand)
 
 

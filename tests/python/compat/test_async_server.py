@@ -9,7 +9,7 @@ import pytest
 from async_places import heard, place
 
 import siox.compat.socketio as socketio
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 REFUSED = socketio.exceptions.ConnectionRefusedError
 
@@ -360,7 +360,7 @@ async def test_a_client_that_leaves_during_its_connect_handler_is_missed() -> No
         here.sio.on("disconnect", lambda sid, reason: gone.append(reason))
         client = here.client()
         joining = asyncio.create_task(here.connect(client))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await begun.wait()
             await client.eio.ws.close()
             await asyncio.sleep(0.05)

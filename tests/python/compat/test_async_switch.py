@@ -10,7 +10,7 @@ from async_places import Place, heard, place
 
 import siox.compat.socketio as socketio
 from siox.compat.socketio._hooks import reasons
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 
 def test_a_server_begins_fast_unless_something_is_overridden() -> None:
@@ -161,7 +161,7 @@ async def test_a_connect_handler_under_way_is_answered_after_the_switch() -> Non
         client, refused = here.client(), here.client()
         joining = asyncio.create_task(here.connect(client))
         refusing = asyncio.create_task(here.connect(refused, auth={"no": 1}))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await begun.wait()
             while len(sio._bridge.clients.get("/", {})) < 2:
                 await asyncio.sleep(0.005)
@@ -211,7 +211,7 @@ async def test_a_client_that_was_leaving_keeps_its_rooms_until_its_handler_has_e
         sid = client.get_sid()
         await sio.enter_room(sid, "room")
         await client.disconnect()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await begun.wait()
         sio._send_packet = sio._send_packet
         assert not sio.manager.is_connected(sid, "/")

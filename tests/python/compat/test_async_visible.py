@@ -10,7 +10,7 @@ import pytest
 from async_places import Place, heard, place
 
 import siox.compat.socketio as socketio
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 
 def _seen(**options: Any) -> Any:
@@ -171,13 +171,13 @@ async def test_one_slow_client_holds_nobody_up_but_who_sends_to_it() -> None:
         waiting = asyncio.create_task(to_one())
         await asyncio.sleep(0.2)
         assert not waiting.done()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for number in range(20):
                 await here.sio.emit("all", number)
         await heard(client, *[("all", number) for number in range(20)])
         assert not waiting.done()
         slow.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await waiting
 
 

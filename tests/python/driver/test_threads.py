@@ -19,7 +19,7 @@ from wsclient import Client, Join
 
 import siox
 from siox import testing
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
@@ -87,7 +87,7 @@ async def test_what_is_done_to_a_socket_is_seen_at_once(io: siox.Server, join: J
     socket.disconnect(close=True)
     assert (socket.connected, io.stats()["sockets"]) == (False, 0)
     assert [await client.packet() for _ in range(2)] == ['42["last"]', "41"]
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await eventually(lambda: gone == ["server namespace disconnect"])
 
 

@@ -21,7 +21,7 @@ from serving_uvicorn import POLLING, WEBSOCKET, adopted, check_echo, echoing, se
 from siox.integrations import _giving
 from siox.integrations._giving import GivingProtocol
 from siox.integrations.asgi import Receive, Scope, Send
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 Warned = Callable[[], list[str]]
 
@@ -288,7 +288,7 @@ async def test_any_thread_may_give_a_socket_that_blocks_as_wsgi_servers_will() -
     (socket,) = await io.fetch_sockets()
     assert (socket.handshake.address, socket.handshake.scope) == ("192.0.2.1", None)
     client.close()
-    await asyncio.wait_for(ended.wait(), 3)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
     await io.close()
 
 

@@ -22,6 +22,7 @@ import siox.sync
 from siox.cli import main
 from siox.cli.reload import snapshot
 from siox.cli.run import load
+from waiting import PATIENCE
 
 APP = "import siox\nio = siox.Server()\n"
 
@@ -165,7 +166,7 @@ async def test_run_serves(tmp_path: Path) -> None:
     async with command("run", "app:io", "--port", "0", "--app-dir", str(tmp_path)) as running:
         assert (await greeting(await running.url())).startswith("0{")
         running.process.terminate()
-        assert await asyncio.wait_for(running.process.wait(), 5) == 0
+        assert await asyncio.wait_for(running.process.wait(), PATIENCE) == 0
 
 
 async def test_run_traces_packets(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ async def test_run_says_that_the_port_is_taken(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         async with command("run", "app:io", "--port", str(port), "--app-dir", str(tmp_path)) as running:
             assert "is taken by another program" in await running.line(lambda line: "ERROR" in line)
-            assert await asyncio.wait_for(running.process.wait(), 5) == 1
+            assert await asyncio.wait_for(running.process.wait(), PATIENCE) == 1
             assert "Traceback" not in running.seen
 
 

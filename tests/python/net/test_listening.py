@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 import siox
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ async def test_a_handler_may_close_the_server(io: siox.Server) -> None:
         while (await client.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
         await client.close()
-        await asyncio.wait_for(closed.wait(), 2)
+        await asyncio.wait_for(closed.wait(), PATIENCE)
 
 
 PROGRAM = """
