@@ -184,7 +184,9 @@ async def test_who_does_not_wait_and_does_not_listen_reads_the_error_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     socket = siox.connect(f"http://127.0.0.1:{unused_port()}", force_new=True, reconnection_delay=0.01)
-    await asyncio.sleep(0.1)
+    attempts: list[int] = []
+    socket.manager.on("reconnect_attempt", attempts.append)
+    await eventually(lambda: len(attempts) > 2)
     lines = [record.message for record in caplog.records if "nothing listens" in record.message]
     assert len(lines) == 1
     assert lines[0].endswith("it is tried again")
