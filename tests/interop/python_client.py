@@ -30,5 +30,12 @@ async def leave(client: Any) -> None:
 
 async def release(client: Any) -> None:
     """Close its HTTP session. It does so itself in a task, which the end of a loop may cut short."""
-    if client.eio.http is not None:
-        await client.eio.http.close()
+    engine = client.eio
+    tasks = [task for task in (engine.read_loop_task, engine.write_loop_task) if task is not None]
+    if tasks:
+        _, busy = await asyncio.wait(tasks, timeout=2)
+        for task in busy:  # they would make a new session for what they still have to say
+            task.cancel()
+        await asyncio.wait(tasks)
+    if engine.http is not None:
+        await engine.http.close()

@@ -141,7 +141,7 @@ class PythonActor:
     async def _event(self, event: str, *values: Any) -> Any:
         self.seen.append([event, *values])
         if event == "question" and not values:
-            await asyncio.sleep(0.5)  # it always answers: then too late
+            await asyncio.sleep(1)  # it always answers: then too late
         if values and values[0] == "two":
             return tuple(values[1:3])
         return values[1] if len(values) > 1 else None
