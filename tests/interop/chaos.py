@@ -122,6 +122,7 @@ class Outcome:
         retries: whether it emitted with them.
         events: how many it emitted.
         arrived: the numbers, as the server heard them.
+        sockets: the ids of those that brought them, as many.
         ended: how connections ended, and how many.
         connections: how many were tried.
         client: what the client said at its end: rss, connects, acknowledged, dropped, seconds.
@@ -133,6 +134,7 @@ class Outcome:
     arrived: Sequence[int]
     connections: int
     growth: int
+    sockets: Sequence[str] = ()
     ended: dict[str, int] = field(default_factory=dict)
     client: dict[str, Any] = field(default_factory=dict)
 
@@ -140,9 +142,10 @@ class Outcome:
         """What is not as it must be."""
         found = []
         firsts = list(dict.fromkeys(self.arrived))
-        if firsts != sorted(firsts):
-            wrong = next(each for each, then in pairwise(firsts) if then < each)
-            found.append(f"not in order: after {wrong} came an earlier one")
+        for ordered in [firsts] if self.retries else self._by_socket():
+            if ordered != sorted(ordered):
+                wrong = next(each for each, then in pairwise(ordered) if then < each)
+                found.append(f"not in order: after {wrong} came an earlier one")
         if self.retries and len(firsts) < self.events:
             missing = sorted(set(range(self.events)) - set(firsts))
             found.append(f"{len(missing)} never arrived, {missing[:5]} ...")
@@ -155,6 +158,13 @@ class Outcome:
         if self.client.get("dropped"):
             found.append(f"the client dropped {self.client['dropped']}")
         return found
+
+    def _by_socket(self) -> list[list[int]]:
+        """What each brought. Of a request that its client gave up the network may bring the rest late."""
+        brought: dict[str, list[int]] = {}
+        for socket, number in zip(self.sockets or [""] * len(self.arrived), self.arrived, strict=True):
+            brought.setdefault(socket, []).append(number)
+        return list(brought.values())
 
     def describe(self) -> str:
         """Return a few lines."""
@@ -207,10 +217,12 @@ async def run(
                 seconds + PATIENCE,
             )
             tenth, end = told
+            heard = server.heard_by("chaos")
             return Outcome(
                 retries=retries,
                 events=events,
-                arrived=server.heard("chaos"),
+                arrived=[number for _, number in heard],
+                sockets=[socket for socket, _ in heard],
                 connections=proxy.made,
                 growth=end["rss"] - tenth["rss"],
                 ended=ended,

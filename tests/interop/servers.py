@@ -141,8 +141,11 @@ class Process:
 
     def heard(self, who: str) -> Sequence[int]:
         """The numbers that `note` brought of somebody, in the order in which they came."""
-        numbers: list[int] = self.call("heard", who=who)
-        return numbers
+        return [number for _, number in self.heard_by(who)]
+
+    def heard_by(self, who: str) -> Sequence[tuple[str, int]]:
+        """The same, each number with the id of the socket that brought it."""
+        return [(socket, number) for socket, number in self.call("heard", who=who)]
 
     def clients(self) -> int:
         """How many are connected."""

@@ -43,5 +43,7 @@ def test_faults_are_found(retries: bool, arrived: list[int], fault: str | None) 
     outcome = Outcome(retries=retries, events=4, arrived=arrived, connections=1, growth=0)
     assert (fault or "") in " ".join(outcome.faults())
     assert bool(outcome.faults()) is (fault is not None)
+    outcome.sockets = ["a"] + ["b"] * (len(arrived) - 1)
+    assert ("not in order" in " ".join(outcome.faults())) is (fault == "not in order" and retries)
     outcome.growth = 17 * MIB
     assert "17.0 MiB" in " ".join(outcome.faults())

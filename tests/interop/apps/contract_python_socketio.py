@@ -11,7 +11,7 @@ from asgi import serve_asgi
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1]) if sys.argv[1:] else {}
 SERVER = ("transports", "ping_interval", "ping_timeout", "max_http_buffer_size")
-heard: dict[str, list[int]] = {}
+heard: dict[str, list[tuple[str, int]]] = {}
 
 
 def create_server() -> socketio.AsyncServer:
@@ -63,7 +63,7 @@ class Contract(socketio.AsyncNamespace):
 
     async def on_note(self, sid: str, who: str, number: int) -> int:
         """Remember."""
-        heard.setdefault(who, []).append(number)
+        heard.setdefault(who, []).append((sid, number))
         return number
 
     async def on_burst(self, sid: str, count: int) -> None:

@@ -11,7 +11,7 @@ import siox
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1]) if sys.argv[1:] else {}
 SERVER = ("transports", "ping_interval", "ping_timeout", "max_http_buffer_size", "path", "parser")
-heard: dict[str, list[int]] = {}
+heard: dict[str, list[tuple[str, int]]] = {}
 
 
 def create_server() -> siox.Server:
@@ -61,7 +61,7 @@ def add_handlers(namespace: siox.Namespace) -> None:
 
     @namespace.event("note")
     def note(socket: siox.Socket, who: str, number: int) -> int:
-        heard.setdefault(who, []).append(number)
+        heard.setdefault(who, []).append((socket.id, number))
         return number
 
     @namespace.event("burst")

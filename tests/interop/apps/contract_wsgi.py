@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = json.loads(sys.argv[2]) if sys.argv[2:] else {}
 SERVER = ("transports", "ping_interval", "ping_timeout", "max_http_buffer_size", "path", "parser")
 THREADS = 4
 WORKERS = ("gthread", "sync", "gevent", "gevent_pywsgi")
-heard: dict[str, list[int]] = {}
+heard: dict[str, list[tuple[str, int]]] = {}
 
 
 def create_server() -> siox.sync.Server:
@@ -77,7 +77,7 @@ def add_handlers(namespace: siox.sync.Namespace) -> None:
 
     @namespace.event("note")
     def note(socket: siox.sync.Socket, who: str, number: int) -> int:
-        heard.setdefault(who, []).append(number)
+        heard.setdefault(who, []).append((socket.id, number))
         return number
 
     @namespace.event("burst")

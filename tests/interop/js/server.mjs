@@ -40,7 +40,7 @@ function connection(socket) {
   socket.on("slow", (wait, ack) => setTimeout(() => ack("late"), wait * 1000));
   socket.on("silent", () => {});
   socket.on("note", (who, number, ack) => {
-    (heard[who] ??= []).push(number);
+    (heard[who] ??= []).push([socket.id, number]);
     ack?.(number);
   });
   socket.on("burst", (count) => {

@@ -104,15 +104,22 @@ def numbers(texts: list[str]) -> list[int]:
     return [json.loads(text[2:])[1] for text in texts if text.startswith('42["n"')]
 
 
+async def _refused(socket: siox.Socket) -> int:
+    """How many bytes wait for good: what a thread has only not written yet is not refused."""
+    before = -1
+    while socket.outbox.bytes != before:
+        before = socket.outbox.bytes
+        await asyncio.sleep(0.1)
+    return before
+
+
 async def fill(io: siox.Server, socket: siox.Socket) -> int:
     """Emit until the kernels on the way are full; give how many events."""
     for count in range(1, 20_000):
         socket.emit("fill", KB)
         if count % 20 == 0:
             await asyncio.sleep(0.001)
-            if socket.outbox.bytes > 20_000:
-                await asyncio.sleep(0.02)  # what a thread has not written yet is not refused
-            if socket.outbox.bytes > 20_000:
+            if socket.outbox.bytes > 20_000 and await _refused(socket) > 20_000:
                 return count
     raise AssertionError("a kernel has an end")
 
