@@ -7,13 +7,19 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import socketio
+
+
+def made(**options: Any) -> Any:
+    """A client with a session of ours: of its own it loses one where it ends and begins at the same time."""
+    return socketio.AsyncClient(http_session=aiohttp.ClientSession(), **options)
 
 
 @contextlib.asynccontextmanager
 async def python_client(**options: Any) -> AsyncIterator[Any]:
     """A client that connects once, and leaves at the end."""
-    client = socketio.AsyncClient(reconnection=False, **options)
+    client = made(reconnection=False, **options)
     try:
         yield client
     finally:
@@ -29,12 +35,14 @@ async def leave(client: Any) -> None:
 
 
 async def release(client: Any) -> None:
-    """Close its HTTP session. It does so itself in a task, which the end of a loop may cut short."""
+    """End its tasks, which it does not wait for, and close its HTTP session."""
+    client.reconnection = False
     engine = client.eio
-    tasks = [task for task in (engine.read_loop_task, engine.write_loop_task) if task is not None]
+    tasks = [engine.read_loop_task, engine.write_loop_task, client._reconnect_task]
+    tasks = [task for task in tasks if task is not None]
     if tasks:
         _, busy = await asyncio.wait(tasks, timeout=2)
-        for task in busy:  # they would make a new session for what they still have to say
+        for task in busy:  # they would make a new session for what they still want
             task.cancel()
         await asyncio.wait(tasks)
     if engine.http is not None:

@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from commands import free_port  # noqa: E402
-from python_client import release  # noqa: E402
+from python_client import made, release  # noqa: E402
 
 MODULES = {"python-socketio": "socketio", "siox": "siox.compat.socketio"}
 REDIS = "redis://localhost:6379/0"
@@ -91,7 +91,7 @@ class Guest:
         self.acknowledged = 0
         self.heard: list[tuple[Any, ...]] = []
         self.gone = asyncio.Event()
-        self.client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.2)
+        self.client = made(reconnection_delay=0.05, reconnection_delay_max=0.2)
         self.client.on("connect", self._connected)
         self.client.on("disconnect", self._disconnected)
         self.client.on("tick", self._ticked)

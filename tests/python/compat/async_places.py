@@ -7,8 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-import socketio as original
-from python_client import leave
+from python_client import leave, made
 
 import siox.compat.socketio as socketio
 from serving_uvicorn import Served, serve
@@ -30,7 +29,7 @@ class Place:
 
     def client(self, **options: Any) -> Any:
         """Return a client that keeps what it hears, by name."""
-        client = original.AsyncClient(reconnection=False, **options)
+        client = made(reconnection=False, **options)
         client.heard = []
         client.on("*", lambda name, *values: client.heard.append((name, *values)))
         self.clients.append(client)

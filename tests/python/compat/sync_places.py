@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 import socketio as reference
+from python_client import release
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import siox.compat.socketio as socketio
@@ -104,6 +105,7 @@ class Joined(reference.AsyncClient):  # type: ignore[misc]
             await self.disconnect()
             if websocket is not None:
                 await websocket.close()
+            await release(self)
             await self.session.close()
 
 
