@@ -34,14 +34,14 @@ async def leave(client: Any) -> None:
     await release(client)
 
 
-async def release(client: Any) -> None:
-    """End its tasks, which it does not wait for, and close its HTTP session."""
+async def release(client: Any, patience: float = 2) -> None:
+    """End its tasks, which it does not wait for, after so many seconds at most; close its HTTP session."""
     client.reconnection = False
     engine = client.eio
     tasks = [engine.read_loop_task, engine.write_loop_task, client._reconnect_task]
     tasks = [task for task in tasks if task is not None]
     if tasks:
-        _, busy = await asyncio.wait(tasks, timeout=2)
+        _, busy = await asyncio.wait(tasks, timeout=patience)
         for task in busy:  # they would make a new session for what they still want
             task.cancel()
         await asyncio.wait(tasks)

@@ -134,14 +134,15 @@ class PythonActor:
         try:
             await connecting
         except (socketio.exceptions.ConnectionError, asyncio.CancelledError):
-            await release(actor._client)
+            # At once: others would be idle meanwhile, for as long as servers keep idle connections.
+            await release(actor._client, patience=0)
             raise RefusedError(actor._refusal) from None
         return actor
 
     async def _event(self, event: str, *values: Any) -> Any:
         self.seen.append([event, *values])
         if event == "question" and not values:
-            await asyncio.sleep(1)  # it always answers: then too late
+            await asyncio.sleep(0.5)  # it always answers: then too late
         if values and values[0] == "two":
             return tuple(values[1:3])
         return values[1] if len(values) > 1 else None
