@@ -352,6 +352,8 @@ def gthread() -> None:
         def load_config(self) -> None:
             self.cfg.set("bind", f"127.0.0.1:{PORT}")
             self.cfg.set("worker_class", "gthread")
+            # python-socketio's client gives up where a server closes an idle connection under its post.
+            self.cfg.set("keepalive", 60)
             self.cfg.set("threads", 20)
             self.cfg.set("control_socket_disable", True)
             self.cfg.set("loglevel", "error")
