@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -50,10 +51,9 @@ class PipedInput:
             # A file: it cannot be waited for, and need not be.
             task = loop.create_task(self._read_file(take, end))
             self._tasks.add(task)
-        with contextlib.suppress(OSError, NotImplementedError):
-            if stat.S_ISFIFO(os.fstat(1).st_mode):
-                # The writing end of a pipe is never readable: what is told of it is that its reader went.
-                self._watch(1, self._let_go, unread)
+        if _writes_to_a_pipe():
+            # That end is never readable: what is told of it is that its reader went.
+            self._watch(1, self._let_go, unread)
 
     def stop(self) -> None:
         """Take no more."""
@@ -105,6 +105,12 @@ class PipedInput:
             lines, self._rest = [*lines, self._rest], b""
         for line in lines:
             take(line.decode(errors="replace"))
+
+
+def _writes_to_a_pipe() -> bool:
+    """Whether standard output is the writing end of a pipe, and no more than that."""
+    flags = fcntl.fcntl(1, fcntl.F_GETFL)
+    return stat.S_ISFIFO(os.fstat(1).st_mode) and flags & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY
 
 
 class TerminalInput:

@@ -231,10 +231,12 @@ async def test_a_question_is_answered(url: str) -> None:
 
 
 async def test_a_refusal_ends_it(url: str) -> None:
-    status, out, _ = await siox_command("connect", f"{url}/private", "--keep")
+    # Over a websocket from the start: that one was made of polling may be told before the refusal, or not.
+    command = ("connect", f"{url}/private", "--keep", "--transport", "websocket")
+    status, out, _ = await siox_command(*command)
     assert status == 1
     assert out[13:] == '✗ cannot connect: no token {"code": 401}\n'
-    status, out, _ = await siox_command("connect", f"{url}/private", "--keep", "--json")
+    status, out, _ = await siox_command(*command, "--json")
     assert status == 1
     (refused,) = lines_of(out)
     assert (refused["type"], refused["message"], refused["data"]) == (
@@ -261,19 +263,8 @@ async def test_the_servers_goodbye_ends_it(url: str) -> None:
 async def test_a_reader_that_has_enough_ends_it(url: str, kind: str) -> None:
     """Of a pipe the session is told at once, of a socket when it has a further line to print."""
     reader, output = both_ends(kind)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "siox.cli",
-        "connect",
-        url,
-        "--keep",
-        "--transport",
-        "websocket",  # without a move from polling nothing more is printed by itself
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.PIPE,
-    )
+    # Without a move from polling nothing more is printed by itself.
+    process = await begun(url, "--keep", "--transport", "websocket", output=output)
     output.close()
     with reader:
         shown = b""
@@ -289,6 +280,13 @@ async def test_a_reader_that_has_enough_ends_it(url: str, kind: str) -> None:
     assert b"connected" in shown
 
 
+async def begun(*arguments: str, output: Any = subprocess.PIPE) -> asyncio.subprocess.Process:
+    """Begin a session that is typed at, and prints, by pipes."""
+    command = (sys.executable, "-m", "siox.cli", "connect", *arguments)
+    pipe = subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=output, stderr=pipe)
+
+
 def both_ends(kind: str) -> tuple[io.BufferedReader, Any]:
     """Both ends of what a process prints to."""
     if kind == "pipe":
@@ -301,16 +299,7 @@ def both_ends(kind: str) -> tuple[io.BufferedReader, Any]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_signals_end_it_in_good_order(url: str, number: signal.Signals) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "siox.cli",
-        "connect",
-        url,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = await begun(url)
     assert process.stdout is not None
     await asyncio.wait_for(process.stdout.readline(), PATIENCE)
     process.send_signal(number)
