@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -27,10 +27,25 @@ async def python_client(**options: Any) -> AsyncIterator[Any]:
 
 
 async def leave(client: Any) -> None:
-    """Disconnect; its client may wait for that for ever, as when it was refused while it polled."""
-    leaving = asyncio.create_task(client.disconnect())
-    await asyncio.wait([leaving], timeout=2)
-    leaving.cancel()
+    """Disconnect."""
+    await _end(client, client.disconnect)
+
+
+async def drop(client: Any) -> None:
+    """End the connection below, without a word of Socket.IO's."""
+    await _end(client, client.eio.disconnect)
+
+
+async def _end(client: Any, farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def say() -> None:
+        # Left in the middle of a post, its write loop ends without what is queued: the server hears nothing.
+        await client.eio.queue.join()
+        await farewell()
+
+    saying = asyncio.create_task(say())
+    # It may wait for its last poll for ever, as when it was refused while it polled.
+    await asyncio.wait([saying], timeout=2)
+    saying.cancel()
     await release(client)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import socketio
 from peers import UNDEFINED, JsClient, JsDriver, JsError, eventually
-from python_client import leave, release
+from python_client import drop, leave, release
 
 SETUP = """
 const answers = (values) => values[0] === "two" ? values.slice(1, 3) : values.slice(1, 2);
@@ -177,7 +177,4 @@ class PythonActor:
 
     async def drop(self) -> None:
         """See `Actor`."""
-        dropping = asyncio.create_task(self._client.eio.disconnect())
-        await asyncio.wait([dropping], timeout=2)
-        dropping.cancel()
-        await release(self._client)
+        await drop(self._client)
