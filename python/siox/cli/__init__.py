@@ -1,5 +1,8 @@
 """The command `siox`."""
 
+import os
+import sys
+
 import click
 
 from siox.cli.compare import bench
@@ -13,6 +16,14 @@ from siox.cli.run import run
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Socket.IO for Python with a Rust core."""
+    _open_missing_streams()
+
+
+def _open_missing_streams() -> None:
+    """Where a program is begun with a standard stream closed, as by `>&-`, Python has None for it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 main.add_command(bench)

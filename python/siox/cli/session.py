@@ -62,6 +62,7 @@ class Session:
         self._asked = self._questions_asked = 0
         self._questions: dict[int, tuple[str, siox.Ack]] = {}
         self._failed: set[str] = set()
+        self._trying: set[str] = set()
         self._over = asyncio.Event()
         self._patient = True
         for socket in sockets:
@@ -83,7 +84,10 @@ class Session:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
-        return 1 if self._failed else 0
+        in_vain = self._patient and bool(self._trying)
+        if in_vain:
+            self._complain("the input has ended, and there is no connection: what was kept is not sent")
+        return 1 if self._failed or in_vain else 0
 
     def say(self, line: str) -> None:
         """Show a line that is no happening."""
@@ -119,7 +123,9 @@ class Session:
     def _ended(self, socket: siox.ClientSocket, *, failed: bool) -> bool:
         """Whether a socket will not connect again by itself; when none will, the session is over."""
         if self._retry and socket.active:
+            self._trying.add(socket.namespace)
             return False
+        self._trying.discard(socket.namespace)
         if failed:
             self._failed.add(socket.namespace)
         if not self._retry or not any(each.active for each in self._sockets.values()):
@@ -149,6 +155,7 @@ class Session:
         socket.on("dropped", lambda event, reason: self._dropped(socket, event, reason))
 
     def _connected(self, socket: siox.ClientSocket) -> None:
+        self._trying.discard(socket.namespace)
         self._tell(
             "connect",
             socket.namespace,

@@ -253,6 +253,23 @@ async def test_without_retries_a_failure_ends_it(nowhere: str) -> None:
     assert re.fullmatch(r"✗ cannot connect: nothing listens on port .*\n", out[13:])
 
 
+async def test_what_was_never_sent_is_a_failure(nowhere: str) -> None:
+    status, out, _ = await siox_command("connect", nowhere, "--timeout", "0.1", given="told 1\n")
+    assert status == 1
+    assert "what was kept is not sent" in out
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+async def test_a_standard_stream_may_be_closed(url: str, heard: list[Any], closed: str) -> None:
+    command = f'exec "$0" -m siox.cli connect "$1" {closed}'
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", command, sys.executable, url, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _, err = await asyncio.wait_for(process.communicate(b"told 1\n"), PATIENCE)
+    assert (process.returncode, err) == (0, b"")
+    assert heard == ([] if "<" in closed else [("/", 1)])
+
+
 async def test_the_servers_goodbye_ends_it(url: str) -> None:
     status, out, _ = await siox_command("connect", url, "--keep", given="bye\n")
     assert status == 0
