@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import FORKING
 from wsclient import Client, Join
 
 import siox
@@ -286,7 +287,7 @@ def test_the_interpreter_ends_at_once(end: str, run: str, tmp_path: Path) -> Non
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM).format(end=end, run=run))
     done = subprocess.run(
-        [sys.executable, program],
+        [sys.executable, *FORKING, program],
         capture_output=True,
         text=True,
         timeout=20,

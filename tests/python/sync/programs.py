@@ -13,6 +13,9 @@ from waiting import PATIENCE
 LOUD = ("-W", "default")
 """What was left open is said. Not `-X dev`: on a busy machine asyncio then complains of that."""
 
+FORKING = ("-W", "ignore:This process:DeprecationWarning")
+"""From 3.12 on Python warns of a fork beside threads, which is what such a program is about."""
+
 
 def run(program: str, *, flags: tuple[str, ...] = LOUD) -> str:
     """Run a program to its end, which is to be a quiet one; return what it printed."""
