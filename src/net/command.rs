@@ -101,7 +101,7 @@ pub enum Command {
         /// What.
         packet: Encoded,
     },
-    /// Ends a session once what it has to say is sent; its sockets are gone at once.
+    /// Ends a session once what it has to say is sent, its goodbye last; its sockets are gone at once.
     CloseSession {
         /// Which.
         session: SessionKey,

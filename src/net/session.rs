@@ -201,7 +201,7 @@ impl Reactor {
         }
     }
 
-    fn queue_control(&mut self, key: SessionKey, text: Bytes) {
+    pub(super) fn queue_control(&mut self, key: SessionKey, text: Bytes) {
         self.trace_engine(key, Flow::Out, std::str::from_utf8(&text).unwrap_or_default());
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.outbox.push_control(text);

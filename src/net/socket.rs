@@ -7,13 +7,14 @@ use super::reactor::{Reactor, new_sid};
 use super::session::{Carrier, SessionEntry};
 use super::trace::Flow;
 use super::worth::{Class, Worth};
-use crate::proto::engine::CloseReason;
+use crate::proto::engine::{CloseReason, Control};
 use crate::proto::limits;
 use crate::proto::sid::Sid;
 use crate::proto::socket::Data;
 use crate::proto::socket::connection::{Incoming, ProtocolError};
 use crate::proto::socket::encoded::Encoded;
 use crate::proto::socket::packet::PacketKind;
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -161,7 +162,19 @@ impl Reactor {
     }
 
     /// Ends a session once what it has to say is sent; its sockets are told at once.
+    ///
+    /// Over a websocket too its client gets the packet that says so, as python-engineio sends it: python-socketio's
+    /// client takes an end without one for a fault, and comes back. JavaScript's server sends none and its client
+    /// passes over it.
     pub(super) fn end_session(&mut self, key: SessionKey, now: Instant) {
+        let says_so = |entry: &SessionEntry| {
+            matches!(entry.carrier, Carrier::WebSocket(_)) && entry.engine.is_open() && !entry.closing
+        };
+        if self.sessions.get(key).is_some_and(says_so)
+            && let Some(text) = Control::Close.as_text()
+        {
+            self.queue_control(key, Bytes::from_static(text.as_bytes()));
+        }
         self.close_session(key, now);
         self.take_out_sockets(key);
     }
