@@ -361,8 +361,8 @@ class Engine:
         """Put a socket into rooms."""
     def leave(self, key: int, rooms: Sequence[str]) -> None:
         """Take a socket out of rooms."""
-    def rooms(self, key: int) -> set[str]:
-        """Return the rooms a socket is in."""
+    def rooms(self, key: int) -> list[str]:
+        """Return the rooms a socket is in, its own first."""
     def select(
         self, namespace: str, rooms: Sequence[str], except_: Sequence[str], skip: int | None
     ) -> list[Any]:

@@ -87,7 +87,7 @@ class BaseSocket(Speaking[OperatorT], Generic[OperatorT, BroadcastT]):
     @property
     def rooms(self) -> set[str]:
         """The rooms it is in, its own id among them; empty once it has disconnected."""
-        return set() if self._state is State.GONE else self._engine.rooms(self._key)
+        return set() if self._state is State.GONE else set(self._engine.rooms(self._key))
 
     @property
     def handshake(self) -> Handshake:

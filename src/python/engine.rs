@@ -22,7 +22,7 @@ use crate::proto::socket::packet::PacketKind;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -335,9 +335,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The rooms of a socket.
-    fn rooms<'py>(&self, py: Python<'py>, key: u64) -> PyResult<Bound<'py, PySet>> {
-        PySet::new(py, self.core()?.hub.rooms(socket_key(key)))
+    /// The rooms of a socket: its own first, always in the same order.
+    fn rooms(&self, key: u64) -> PyResult<Vec<String>> {
+        Ok(self.core()?.hub.rooms(socket_key(key)))
     }
 
     /// The counters.

@@ -107,7 +107,7 @@ async def test_a_socket_has_rooms_before_it_is_admitted_and_hears_after_the_repl
         websocket = await joined(wire, "/a")
         [client] = io.clients
         io.engine.join(client.key, ["room"])
-        assert io.engine.rooms(client.key) == {client.id, "room"}
+        assert io.engine.rooms(client.key) == [client.id, "room"]
         assert io.engine.select("/a", ["room"], (), None) == [client]
         for name, rooms in (("all", ()), ("room", ["room"]), ("own", [client.id]), ("other", ["other"])):
             io.engine.broadcast("/a", name, (), rooms, (), None, False)
@@ -131,7 +131,7 @@ async def test_who_is_refused_or_leaves_before_is_in_no_room() -> None:
         assert io.engine.select("/a", (), (), None) == []
         websocket.close()
         await wire.settle()
-        assert io.engine.rooms(left.key) == set()
+        assert io.engine.rooms(left.key) == []
         assert io.engine.select("/b", (), (), None) == []
 
 
@@ -221,10 +221,10 @@ async def test_a_socket_has_its_rooms_until_it_is_forgotten() -> None:
         websocket.close()
         await wire.settle()
         assert io.names()[-2:] == ["disconnect", "closed"]
-        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == ({client.id}, session)
+        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == ([client.id], session)
         io.engine.broadcast("/a", "late", (), (), (), None, False)
         io.engine.forget(client.key)
-        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == (set(), None)
+        assert (io.engine.rooms(client.key), io.engine.session_of(client.key)) == ([], None)
 
 
 async def test_pings_come_as_often_as_was_said_last() -> None:
