@@ -7,6 +7,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from siox import _siox
@@ -23,6 +24,7 @@ from siox.integrations._outlets import Lot, Outlets
 if TYPE_CHECKING:
     from siox._closing import Closing
     from siox._strand import Strand
+    from siox.integrations._exchange import Answer
     from siox.types import HandlerT, NamespacePredicate
 
 NamespaceT = TypeVar("NamespaceT", bound=BaseNamespace[Any, Any])
@@ -195,6 +197,10 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
     def _make_events(self) -> EngineEvents:
         return EngineEvents(self)
 
+    def _attach_apart(self) -> None:
+        """Be driven by the running loop, in no context: that of the first request is nobody else's."""
+        Context().run(self._attach, asyncio.get_running_loop())
+
     def _attach(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closed:
             # What was closed stays closed, and its counters readable; the next listener begins anew.
@@ -232,6 +238,10 @@ class BaseServer(BaseNamespace[OperatorT, SocketT], Generic[OperatorT, SocketT, 
         for namespace in self._namespaces.values():
             namespace._count = 0
             namespace._outgoing.clear()
+
+    def _finished(self, answer: Answer) -> Answer:
+        """Return what the server around is to answer a request with. Called where applications may be."""
+        return answer
 
     def _soon(self, act: Callable[..., None], *values: Any) -> None:
         self._dispatcher.loop.call_soon_threadsafe(act, *values)

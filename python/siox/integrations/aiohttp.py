@@ -100,7 +100,7 @@ class _Attached:
         return web.Response(status=LEFT) if websocket.response is None else websocket.response
 
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
-        self._server._attach(asyncio.get_running_loop())
+        self._server._attach_apart()
         asked = Request(
             method=request.method,
             target=self._route.target((path,), request.rel_url.raw_query_string) or path,
@@ -117,7 +117,9 @@ class _Attached:
                 return web.Response(status=400)
             async with asked.answered(self._server, body, left.wait) as answer:
                 # aiohttp writes it: its middleware comes after us.
-                return web.Response(status=LEFT) if answer is None else _response(*answer)
+                if answer is None:
+                    return web.Response(status=LEFT)
+                return _response(*self._server._finished(answer))
 
 
 async def _body(content: StreamReader, limit: int) -> bytes:

@@ -55,7 +55,7 @@ class ASGIApp:
         if target is None:
             await self._elsewhere(scope, receive, send)
             return
-        self._server._attach(asyncio.get_running_loop())
+        self._server._attach_apart()
         await serve(self._server, self._host, scope, receive, send, target)
 
     def _target(self, scope: Scope) -> str | None:
@@ -113,7 +113,7 @@ class _Request:
         )
         async with request.answered(server, body, self._left) as answer:
             if answer is not None:
-                await _respond(self._send, "http.response", *answer)
+                await _respond(self._send, "http.response", *server._finished(answer))
 
     async def _body(self) -> bytes | None:
         """Return the body, cut off beyond the limit, which the engine then refuses; None: the peer left."""

@@ -148,7 +148,7 @@ class WSGIApp:
 
         answer = self._wait(exchange())
         assert answer is not None
-        status, headers, content = answer
+        status, headers, content = self._server._finished(answer)
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         return _respond(start_response, status, content, pairs)
 

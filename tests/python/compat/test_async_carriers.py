@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -16,6 +19,7 @@ from python_client import python_client
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from wire import SERVERS, THREADS, site
 
 import siox.compat.socketio as socketio
 from siox.exceptions import UsageError
@@ -139,6 +143,49 @@ async def test_its_own_listener() -> None:
             await gone.wait()
 
 
+def _counting() -> dict[str, Any]:
+    """A cookie whose attribute is another one each time."""
+    numbers = itertools.count()
+    return {"name": "io", "number": lambda: str(next(numbers)), "HttpOnly": True}
+
+
+async def _numbers_of_cookies(session: ClientSession, url: str) -> list[int]:
+    """Open three sessions by polling; give the numbers that came with their cookies."""
+    numbers = []
+    for _ in range(3):
+        async with session.get(f"{url}&transport=polling") as answer:
+            opened = json.loads((await answer.text())[1:])
+            (cookie,) = answer.headers.getall("Set-Cookie")
+            found = re.fullmatch(rf"io={opened['sid']}; number=(\d+); HttpOnly", cookie)
+            assert found is not None, cookie
+            numbers.append(int(found[1]))
+    return numbers
+
+
+@pytest.mark.parametrize("library", [*SERVERS, THREADS])
+async def test_functions_in_a_cookie_are_asked_at_each_handshake(library: str) -> None:
+    async with site(library, cookie=_counting()) as here:
+        first, *others = await _numbers_of_cookies(here.session, here.url)
+        assert others == [first + 1, first + 2]
+
+
+async def test_functions_in_a_cookie_are_asked_in_aiohttp() -> None:
+    sio, app = socketio.AsyncServer(async_mode="aiohttp", cookie=_counting()), web.Application()
+    sio.attach(app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    there = web.TCPSite(runner, "127.0.0.1", 0)
+    await there.start()
+    try:
+        port = there._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        async with ClientSession() as session:
+            url = f"http://127.0.0.1:{port}/socket.io/?EIO=4"
+            first, *others = await _numbers_of_cookies(session, url)
+            assert others == [first + 1, first + 2]
+    finally:
+        await runner.cleanup()
+
+
 async def test_origins_as_python_engineio_checks_them() -> None:
     seen: list[str] = []
 
@@ -152,6 +199,8 @@ async def test_origins_as_python_engineio_checks_them() -> None:
         (["http://good", "http://fine"], 200, 400),
         ("*", 200, 200),
         ([], 200, 200),
+        ("", 400, 400),  # as where an environment variable is not set: not the same as []
+        ((), 400, 400),
         (own, 200, 400),
     ):
         async with place(cors_allowed_origins=allowed) as here:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
+import queue
 import subprocess
 import sys
 import time
+import types
+from contextvars import ContextVar
 from typing import Any
 
 import engineio
 import pytest
+import socketio as reference
 from async_places import heard, place
 from python_client import python_client
 
 import siox.compat.socketio as socketio
+from serving_uvicorn import serve
 from siox.compat.socketio._connecting import UNLIMITED, places_of
 from siox.compat.socketio._handlers import Handlers
 from siox.compat.socketio._hooks import driver, reasons
+from siox.compat.socketio._managers import HELD
 from siox.compat.socketio._rooms import PRUNE_AT, Aliases
 from siox.exceptions import UsageError
 from waiting import PATIENCE, eventually
@@ -32,6 +39,11 @@ def test_unknown_arguments_are_named_once(caplog: pytest.LogCaptureFixture) -> N
         "the server's argument 'ping_intervall' is unknown and has no effect (did you mean 'ping_interval'?)"
     ]
     assert len([line for line in lines if "nothing_like_it" in line]) == 1
+
+
+def test_flask_socketio_leaves_an_argument_that_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    socketio.Server(message_queue="redis://")
+    assert not caplog.records
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:
@@ -146,6 +158,23 @@ def test_decorated_handlers_get_what_they_take() -> None:
     assert places_of(lambda *values: None) == places_of(type) == (UNLIMITED, False)
 
 
+async def test_only_a_coroutine_that_is_cancelled_lets_a_client_in() -> None:
+    """As in python-socketio, where a function that raises it leaves its client without an answer."""
+
+    def plain(sid: str, environ: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def coroutine(sid: str, environ: Any) -> None:
+        raise asyncio.CancelledError
+
+    async with place() as here:
+        here.sio.on("connect", plain)
+        with pytest.raises(reference.exceptions.ConnectionError):
+            await here.connect()
+        here.sio.on("connect", coroutine)
+        assert (await here.connect()).connected
+
+
 async def test_answers_that_fail_or_never_come(caplog: pytest.LogCaptureFixture) -> None:
     async with place() as here:
         client = await here.connect()
@@ -165,6 +194,39 @@ async def test_answers_that_fail_or_never_come(caplog: pytest.LogCaptureFixture)
         await eventually(lambda: not here.sio.manager.rooms)
         assert done == [()]
     assert "in the callback" in caplog.text
+
+
+async def test_a_json_module_may_change_until_clients_come() -> None:
+    """As Flask's does where an application sets its provider last."""
+    module = types.SimpleNamespace(dumps=json.dumps, loads=json.loads)
+    server = socketio.AsyncServer(async_mode="asgi", json=module)
+    server.on("echo", lambda sid, value: value)
+    module.dumps = lambda value, **how: json.dumps(value, **how).upper()
+    async with place(server) as here:
+        client = await here.connect()
+        assert await client.call("echo", "word") == "WORD"
+
+
+class _Told:
+    """A logger of an application's own, which has the four methods that python-socketio calls."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, line: str, *values: Any) -> None:
+        self.lines.append(line % values)
+
+    warning = error = exception = info
+
+
+@pytest.mark.parametrize("name", ["logger", "engineio_logger"])
+async def test_a_logger_may_be_any_object_with_its_methods(name: str) -> None:
+    told = _Told()
+    async with place(**{name: told}) as here:
+        here.sio.on("echo", lambda sid, value: value)
+        client = await here.connect()
+        assert await client.call("echo", 1) == 1
+    assert any("echo" in line for line in told.lines), told.lines
 
 
 async def test_packets_are_logged_where_engineio_logger_asks_for_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -335,6 +397,62 @@ assert os.waitpid(pid, 0)[1] == 0
     command = [sys.executable, "-W", "ignore", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
+
+
+async def test_what_streams_leaves_as_it_is_emitted() -> None:
+    """A handler that holds the loop between its emits, as a model in this process does."""
+    arrived: queue.Queue[int] = queue.Queue()
+    async with place() as here:
+
+        @here.sio.event
+        async def stream(sid: str) -> list[int]:
+            came = []
+            for number in range(5):
+                await here.sio.emit("word", number, to=sid)
+                came.append(arrived.get(timeout=PATIENCE))
+                time.sleep(2 * HELD)  # noqa: ASYNC251
+            return came
+
+        client = reference.Client(reconnection=False)
+        client.on("word", arrived.put)
+        await asyncio.to_thread(client.connect, here.url, transports=["websocket"], wait_timeout=PATIENCE)
+        try:
+            assert await asyncio.to_thread(client.call, "stream", timeout=PATIENCE) == [0, 1, 2, 3, 4]
+        finally:
+            await asyncio.to_thread(client.disconnect)
+
+
+class _Greeter:
+    """Puts the user of a request into a context variable, as middleware does."""
+
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            self.user.set(scope["query_string"].decode().partition("user=")[2].partition("&")[0])
+        await self._app(scope, receive, send)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_the_context_of_the_first_request_is_nobody_elses(transport: str) -> None:
+    sio = socketio.AsyncServer(async_mode="asgi")
+
+    @sio.event
+    async def who(sid: str) -> str:
+        return _Greeter.user.get()
+
+    async def without_lifespan(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] != "lifespan"  # the first request attaches
+        await app(scope, receive, send)
+
+    app = _Greeter(socketio.ASGIApp(sio))
+    async with serve(without_lifespan) as served, python_client() as alice, python_client() as bob:
+        for client, name in ((alice, "alice"), (bob, "bob")):
+            await client.connect(f"http://127.0.0.1:{served.port}/?user={name}", transports=[transport])
+        assert [await client.call("who") for client in (alice, bob)] == ["nobody", "nobody"]
 
 
 async def test_a_loop_over_clients_does_not_stand_still_for_a_dead_one() -> None:

@@ -291,9 +291,12 @@ async def test_reasons_of_disconnect_handlers() -> None:
         client = await here.connect(namespaces=["/", "/old"])
         await client.eio.ws.close()
         await eventually(lambda: sorted(gone[1:]) == ["one argument", "transport close"])
-        client = await here.connect()
+        reasons: list[str] = []
+        client = here.client()
+        client.on("disconnect", reasons.append)
+        await here.connect(client)
         await sio.eio.disconnect(sio.manager.eio_sid_from_sid(client.get_sid(), "/"))
-        await eventually(lambda: gone[3:] == ["server disconnect"])
+        await eventually(lambda: gone[3:] == reasons == ["server disconnect"])
 
 
 async def test_faults_of_disconnect_handlers_are_their_own(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import enum
 import functools
+import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from socketio import exceptions
-from wire import SERVERS, site
+from wire import SERVERS, THREADS, site
 
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 ALL = pytest.mark.parametrize("library", SERVERS)
+AND_THREADS = pytest.mark.parametrize("library", [*SERVERS, THREADS])
 
 
 class Colour(enum.IntEnum):
@@ -134,6 +137,99 @@ async def test_without_async_handlers_what_came_before_the_goodbye_is_dealt_with
             await wire.send(*(f'2["count",{number}]' for number in range(6)), "1")
             await eventually(lambda: len(told) == 7)
         assert told == [0, 1, 2, 3, 4, 5, "client disconnect"]
+
+
+def _resting(sio: Any, note: Callable[[Any], None]) -> Any:
+    """Return a handler that notes what it is given when it begins, and when it ends, which it answers."""
+
+    async def rest(sid: str, value: Any) -> Any:
+        note(value)
+        await sio.sleep(0.02)
+        note(-value)
+        return value
+
+    def rest_in_thread(sid: str, value: Any) -> Any:
+        note(value)
+        sio.sleep(0.02)
+        note(-value)
+        return value
+
+    return rest if inspect.iscoroutinefunction(sio.sleep) else rest_in_thread
+
+
+@AND_THREADS
+async def test_without_async_handlers_what_came_before_leaving_is_answered(library: str) -> None:
+    async with site(library, async_handlers=False) as here:
+        told: list[Any] = []
+        here.sio.on("rest", _resting(here.sio, told.append))
+        here.sio.on("disconnect", lambda sid, reason: told.append(reason))
+        async with here.wire() as wire:
+            await wire.join()
+            await wire.send('21["rest",1]', '22["rest",2]', "1")
+            assert [await wire.read(), await wire.read()] == ["31[1]", "32[2]"]
+            await eventually(lambda: len(told) == 5)
+        assert told == [1, -1, 2, -2, "client disconnect"]
+
+
+@AND_THREADS
+@pytest.mark.parametrize("leaves", ["says so", "is gone"])
+async def test_without_async_handlers_all_that_a_client_has_sent_is_handled(
+    library: str, leaves: str
+) -> None:
+    async with site(library, async_handlers=False, max_running_handlers=20) as here:
+        told: list[Any] = []
+        here.sio.on("rest", _resting(here.sio, told.append))
+        here.sio.on("note", lambda sid, value: told.append(value))
+        here.sio.on("disconnect", lambda sid, reason: told.append("gone"))
+        async with here.wire() as wire:
+            await wire.join()
+            await wire.send('2["rest",1]', *(f'2["note",{number}]' for number in range(400)))
+            if leaves == "says so":
+                await wire.send("1")
+                await eventually(lambda: told[-1:] == ["gone"])
+        await eventually(lambda: told[-1:] == ["gone"])
+        assert told == [1, -1, *range(400), "gone"]
+
+
+def _asking(sio: Any, callback: Callable[[], None]) -> Any:
+    """Return a handler that asks its client something."""
+
+    async def ask(sid: str) -> None:
+        await sio.emit("question", to=sid, callback=callback)
+
+    def ask_in_thread(sid: str) -> None:
+        sio.emit("question", to=sid, callback=callback)
+
+    return ask if inspect.iscoroutinefunction(sio.emit) else ask_in_thread
+
+
+@AND_THREADS
+async def test_without_async_handlers_answers_overtake_no_events(library: str) -> None:
+    async with site(library, async_handlers=False) as here:
+        sio, told = here.sio, []
+        sio.on("rest", _resting(sio, told.append))
+        sio.on("ask", _asking(sio, lambda: told.append("answer")))
+        async with here.wire() as wire:
+            await wire.join()
+            await wire.send('2["ask"]')
+            question = str(await wire.read())
+            await wire.send('2["rest",1]', f"3{question[1 : question.index('[')]}[]", '2["rest",2]')
+            await eventually(lambda: len(told) == 5)
+        assert told == [1, -1, "answer", 2, -2]
+
+
+async def test_async_handlers_may_be_given_up_while_clients_are_there() -> None:
+    async with site("siox") as here:
+        told: list[Any] = []
+        here.sio.on("rest", _resting(here.sio, told.append))
+        async with here.wire() as wire:
+            await wire.join()
+            assert here.sio._bridge.fast
+            here.sio.async_handlers = False
+            assert not here.sio._bridge.fast
+            await wire.send('21["rest",1]', '22["rest",2]', "1")
+            assert [await wire.read(), await wire.read()] == ["31[1]", "32[2]"]
+        assert told == [1, -1, 2, -2]
 
 
 @ALL
@@ -346,3 +442,19 @@ async def test_a_handler_of_engine_io_keeps_the_door(library: str) -> None:
                     assert not message.data.startswith("4")
         assert told == ["ada"]
         await eventually(lambda: not sio.eio.sockets)
+
+
+@AND_THREADS
+async def test_who_is_closed_by_the_engine_is_told_so(library: str) -> None:
+    # A client of theirs that is not told takes it for a fault, and comes back.
+    async with site(library) as here, here.session.ws_connect(f"{here.url}&transport=websocket") as socket:
+        sid = json.loads((await socket.receive_str())[1:])["sid"]
+        await socket.send_str("40")
+        assert (await socket.receive_str()).startswith("40")
+        if library == THREADS:
+            await asyncio.to_thread(here.sio.eio.disconnect, sid)
+        else:
+            await here.sio.eio.disconnect(sid)
+        assert await socket.receive_str(timeout=PATIENCE) == "1"
+        if library != "python-socketio":  # which leaves the rest to the client
+            assert not isinstance((await socket.receive(timeout=PATIENCE)).data, str)

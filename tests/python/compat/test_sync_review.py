@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import pytest
-from programs import run
+from programs import FORKING, run
 from sync_places import BOTH, PATHS, QUIET, Seen, answer, joined, made, raw, serving
 
 import siox.compat.socketio as socketio
@@ -150,7 +150,7 @@ def test_a_fork_enters_rooms_though_another_thread_of_its_parent_was_about_to() 
     client.disconnect()
     sio.shutdown()
     """
-    assert sorted(run(program, flags=()).split()) == ["in"] * 3
+    assert sorted(run(program, flags=FORKING).split()) == ["in"] * 3
 
 
 # -- greenlets of a program that is not patched
@@ -414,6 +414,45 @@ async def test_who_sends_auth_to_a_handler_without_a_place_for_it_is_let_in(path
     sio.on("connect", lambda sid, environ: None)
     with serving(socketio.WSGIApp(sio)) as url:
         assert (await answer(url, b'40{"token":1}')).startswith('40{"sid":')
+    await asyncio.to_thread(sio.shutdown)
+
+
+@BOTH
+async def test_a_connect_handler_that_fails_is_called_once_with_the_auth_value(path: str) -> None:
+    sio, seen = made(path)
+
+    @sio.on("connect")
+    def connect(*values: Any) -> None:
+        seen.note("called with", len(values))
+        raise TypeError("a fault of the application")
+
+    with serving(socketio.WSGIApp(sio)) as url:
+        assert (await answer(url, b'40{"token":1}')).startswith("44")
+    assert seen.rest() == [("called with", 3)]
+    await asyncio.to_thread(sio.shutdown)
+
+
+async def test_the_disconnect_handler_comes_after_the_connect_handler() -> None:
+    sio, seen = made("fast")
+    go_on = threading.Event()
+
+    @sio.event
+    def connect(sid: str, environ: dict[str, Any]) -> None:
+        seen.note("connect begins", sio.manager.eio_sid_from_sid(sid, "/"))
+        go_on.wait(PATIENCE)
+        sio.enter_room(sid, "room")
+        seen.note("connect ends", 0)
+
+    sio.on("disconnect", lambda sid, reason: seen.note("disconnect", reason))
+    with serving(socketio.WSGIApp(sio)) as url:
+        async with raw(url) as client:
+            await client.text()
+            client.frame(b"40")
+            _, eio_sid = await seen.next()
+            await asyncio.to_thread(sio.eio.disconnect, eio_sid)
+            go_on.set()
+            assert await seen.next() == ("connect ends", 0)
+            assert await seen.next() == ("disconnect", "server disconnect")
     await asyncio.to_thread(sio.shutdown)
 
 

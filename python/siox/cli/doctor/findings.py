@@ -11,6 +11,7 @@ from typing import Any
 ADVICE = (
     ("json=", "leave it out if it is there for speed: siox writes JSON itself, as fast as orjson"),
     ("strict=False", "leave it out if no client sends what JavaScript's server refuses"),
+    ("async_handlers=False", "leave it out if handlers of one client may run at the same time"),
     ("serializer=", 'serializer="default" and "msgpack" are fast'),
     ("the manager ", "let siox.install() run before that module is imported"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ async def answer(bridge: Bridge, request: Any) -> Any:
             f"not {request!r}"
         )
     bridge.say("aiohttp")
-    bridge.core._attach(asyncio.get_running_loop())
+    bridge.core._attach_apart()
     if bridge.attached is None:
         bridge.attached = _Attached(bridge.core)
     return await bridge.attached.serve(request)

@@ -25,7 +25,7 @@ async def serve(bridge: Bridge, scope: Any, receive: Any, send: Any) -> None:
     core = bridge.core
     path = core.config.path
     target = f"{path}?{query}" if query else path
-    core._attach(asyncio.get_running_loop())
+    core._attach_apart()
     bridge.say("sockets of the ASGI server" if _gives(scope) else "ASGI messages")
     if bridge.host is None:
         bridge.host = Host(core)

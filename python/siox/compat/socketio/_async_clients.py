@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -137,10 +137,8 @@ class AsyncClients(Bridge):
             )
             result = function(*arguments)
             if inspect.isawaitable(result):
-                result = await result
-        except asyncio.CancelledError:
-            return None  # as python-socketio has it: no answer, so no refusal
-        except Exception as error:
+                result = await _uncancelled(result)
+        except (Exception, asyncio.CancelledError) as error:
             return refusal_of(error, sio.logger, sid)
         return socketio.exceptions.ConnectionRefusedError().error_args if result is False else None
 
@@ -210,9 +208,7 @@ class AsyncClients(Bridge):
         sio = self.sio
         sio.logger.info('received event "%s" from %s [%s]', name, client.id, client.namespace)
         answer = None if ack_id is None else Answer(self.engine, client._key, ack_id, 1)
-        if not sio.async_handlers:
-            self._queue(client.session, client, self._call_and_wait, client, name, values, answer)
-        elif sio.always_connect and client.session.work is not None:  # its connect handler may run still
+        if sio.always_connect and client.session.work is not None:  # its connect handler may run still
             self._queue(client.session, client, self._call_later, client, name, values, answer)
         else:
             self._call(client, name, values, answer)
@@ -237,12 +233,6 @@ class AsyncClients(Bridge):
         except asyncio.CancelledError:
             return None
         return None
-
-    async def _call_and_wait(self, client: Client, *what: Any) -> None:
-        if client.state is State.CONNECTED:
-            running = self._call(client, *what)
-            if running is not None:
-                await asyncio.wait([running])
 
     async def _call_later(self, client: Client, *what: Any) -> None:
         if client.state is State.CONNECTED:
@@ -276,3 +266,11 @@ class AsyncClients(Bridge):
     async def _join_visibly(self, client: Client, refusal: dict[str, Any] | None) -> None:
         """The connect handler was under way when python-socketio's code took over."""
         raise NotImplementedError
+
+
+async def _uncancelled(result: Awaitable[Any]) -> Any:
+    """Wait for a connect handler; as python-socketio has it, one that is cancelled has not refused."""
+    try:
+        return await result
+    except asyncio.CancelledError:
+        return None

@@ -18,6 +18,7 @@ from siox.compat.socketio._handing import Handing
 from siox.compat.socketio._handlers import Entry, Tables
 from siox.compat.socketio._hooks import MSGPACK, reasons
 from siox.compat.socketio._json import round_trip
+from siox.compat.socketio._options import tells
 from siox.compat.socketio._packets import mended, own_kind
 from siox.compat.socketio._rooms import Aliases
 from siox.compat.socketio._strict import UNABLE
@@ -132,6 +133,7 @@ class Bridge:
         """Say once by which driver siox serves."""
         if self.driver is None:
             self.driver = driver
+            self.check()  # a Packet or a Flask provider may have changed since the server was made
             path = "fast path" if self.fast else "Python-visible path"
             tell(f"siox drives this Socket.IO server, by {driver}, on the {path}")
 
@@ -276,9 +278,7 @@ class Bridge:
         With `always_connect` they wait for a connect handler that runs.
         """
         sio = self.sio
-        return (
-            bool(sio.async_handlers) and not sio.always_connect and not sio.logger.isEnabledFor(logging.INFO)
-        )
+        return not sio.always_connect and not tells(sio.logger)
 
     def table(self, namespace: str) -> dict[str, Entry]:
         """Return what the engine is told of a namespace's handlers."""

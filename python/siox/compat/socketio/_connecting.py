@@ -25,18 +25,20 @@ def arguments_of(
         values: sid, environ and auth; or sid and reason.
         event: "connect" or "disconnect".
     """
+    # Who gave an auth value has a handler that takes it: after a TypeError it is not tried without.
+    once = event == "connect" and bool(values[-1])
     function, arguments = server._get_event_handler(event, namespace, values)
     if function:
-        return _fitted(function, arguments)
+        return _fitted(function, arguments, once=once)
     handler, arguments = server._get_namespace_handler(namespace, values)
     if not handler:
         return None, ()
     # Who has a `trigger_event` of its own is asked itself what it takes.
     if getattr(handler.trigger_event, "__func__", None) in PLAIN:
         method = getattr(handler, f"on_{event}", None)
-        return (None, ()) if method is None else _fitted(method, arguments)
+        return (None, ()) if method is None else _fitted(method, arguments, once=once)
     trigger = functools.partial(handler.trigger_event, event)
-    if event == "disconnect" or arguments[-1]:
+    if event == "disconnect" or once:
         return trigger, arguments
     return functools.partial(_call_with, trigger, len(arguments), len(arguments) - 1), arguments
 
@@ -49,13 +51,15 @@ def takes_auth(server: Any, namespace: str) -> bool:
 
 
 def _fitted(
-    function: Callable[..., Any], arguments: tuple[Any, ...]
+    function: Callable[..., Any], arguments: tuple[Any, ...], *, once: bool
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Return a handler with as many arguments as it takes; where its signature does not say, try."""
     places, is_certain = places_of(function)
     if is_certain:
         return function, arguments[:places]
     every = len(arguments)
+    if once and places >= every:
+        return function, arguments
     first, second = (every - 1, every) if places == every - 1 else (every, every - 1)
     return functools.partial(_call_with, function, first, second), arguments
 

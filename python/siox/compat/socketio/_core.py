@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from siox._dispatch import SLOW_HANDLER, Dispatcher
 from siox._server import EngineEvents
-from siox.compat.socketio._options import config_of, engine_options
+from siox.compat.socketio._options import attributes_of, config_of, engine_options, tells
 from siox.server import Server
 
 if TYPE_CHECKING:
     from siox._calling import Call
     from siox._siox import EngineOptions
     from siox.compat.socketio._bridge import Bridge
+    from siox.integrations._exchange import Answer
 
 PATH = "/socket.io/"
 
@@ -35,9 +35,19 @@ class Core:
             options["default"] = bridge.default
             options["plain_values"] = True
         options["slow_handler"] = SLOW_HANDLER
-        if not options["trace"] and bridge.sio.eio.logger.isEnabledFor(logging.INFO):
+        if not options["trace"] and tells(bridge.sio.eio.logger):
             options["trace"] = ["engine"]  # for that logger
         return options  # type: ignore[no-any-return]
+
+    def _finished(self, answer: Answer) -> Answer:
+        """Return an answer with the cookie of this moment, where its attributes ask functions.
+
+        The engine has it as it was when the engine was made.
+        """
+        cookie = self._bridge.sio.eio.cookie
+        if not isinstance(cookie, dict) or not any(map(callable, cookie.values())):
+            return answer
+        return answer._replace(headers=[_of_now(cookie, *header) for header in answer.headers])
 
     def _make_events(self) -> EngineEvents:
         from siox.compat.socketio._events import Events
@@ -49,6 +59,12 @@ class Core:
         super()._forked()  # type: ignore[misc]
         self._bridge.reset()
         self._bridge.sio.environ.clear()
+
+
+def _of_now(cookie: dict[str, Any], name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    if name.lower() != b"set-cookie":
+        return name, value
+    return name, value.partition(b";")[0] + attributes_of(cookie).encode()
 
 
 class AsyncCore(Core, Server):

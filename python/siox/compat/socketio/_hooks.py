@@ -126,6 +126,10 @@ def reasons(server: Any) -> list[str]:
     found = []
     if not getattr(server, "_strict", True):
         found.append("strict=False asks for python-socketio's own packets")
+    if not getattr(server, "async_handlers", True):
+        # The engine drops what waits for handlers when a client leaves, and deals with answers and goodbyes
+        # while it does.
+        found.append("async_handlers=False asks for each packet after the one before it")
     found += [f"{name} is set on {_place(server, name)}" for name in overridden(server, SERVER)]
     found += _of_packets(server)
     manager = getattr(server, "manager", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import socketio
@@ -13,9 +14,14 @@ from siox.compat.socketio._emission import Emission, adding, additions
 from siox.compat.socketio._manager import FastManager
 from siox.compat.socketio._patience import patient, wait_for_room
 
+HELD = 0.001
+"""Seconds after which an emit that need not wait lets the loop turn."""
+
 
 class AsyncManager(FastManager, socketio.AsyncManager):
     """See python-socketio's."""
+
+    _gave_way = 0.0
 
     async def pre_connect(self, eio_sid: str, namespace: str) -> Any:
         """See python-socketio's."""
@@ -58,7 +64,10 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             return
         emission = Emission.of(event, data, namespace, to or room, skip_sid, callback, kwargs)
         until = self._emit_now(fast, emission)
-        if until is None or not self._patient:
+        if until is None:
+            await self._give_way()
+            return
+        if not self._patient:
             return
         key = until.args[0]
         state = None if key is None else fast.engine.outbox(key)
@@ -66,6 +75,13 @@ class AsyncManager(FastManager, socketio.AsyncManager):
             await Until(until)
         else:
             await wait_for_room(until, state["bytes"], state["limit"])
+
+    async def _give_way(self) -> None:
+        """Let the loop turn where emits alone have held it: what streams is to leave as it is emitted."""
+        now = time.monotonic()
+        if now - self._gave_way > HELD:
+            self._gave_way = now
+            await asyncio.sleep(0)
 
     @property
     def _patient(self) -> bool:

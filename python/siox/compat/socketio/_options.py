@@ -42,6 +42,8 @@ def _names(*functions: Any) -> set[str]:
 
 
 ENGINE_NAMES = _names(engineio.base_server.BaseServer.__init__)
+LEFT_OVER = {"message_queue"}
+"""Flask-SocketIO makes a manager of it, and passes it on all the same."""
 SERVER_NAMES = _names(socketio.base_server.BaseServer.__init__) | {"engineio_logger", "strict"}
 
 
@@ -50,9 +52,15 @@ def split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     known = {name: value for name, value in options.items() if name in ENGINE_NAMES}
     added = {name: value for name, value in options.items() if name in ADDED}
     for name in options:
-        if name not in known and name not in added:
+        if name not in known and name not in added and name not in LEFT_OVER:
             _warn_of(name)
     return known, added
+
+
+def tells(logger: Any) -> bool:
+    """Whether a logger wants the lines of what comes and goes; it may be any object with its methods."""
+    asked = getattr(logger, "isEnabledFor", None)
+    return asked is None or bool(asked(logging.INFO))
 
 
 _warned: set[str] = set()
@@ -111,7 +119,7 @@ def _cors(eio: Any) -> dict[str, Any] | None:
         origins = "echo"
     elif allowed is None:
         origins = "own"
-    elif not allowed:
+    elif allowed == []:  # no other empty value: what is set nowhere must not open the door
         origins = "off"
     else:
         origins = [allowed] if isinstance(allowed, str) else [str(origin) for origin in allowed]
@@ -130,9 +138,14 @@ def _cookie(cookie: Any) -> tuple[str, str] | None:
     if not cookie:
         return None
     attributes = cookie if isinstance(cookie, dict) else {"name": cookie, "path": "/", "SameSite": "Lax"}
+    return str(attributes.get("name", "io")), attributes_of(attributes)
+
+
+def attributes_of(cookie: dict[str, Any]) -> str:
+    """Return the attributes of a cookie as they stand behind its value; some ask a function each time."""
     text = ""
-    for attribute, given in attributes.items():
+    for attribute, given in cookie.items():
         if attribute != "name":
             value = given() if callable(given) else given
             text += f"; {attribute}" if value is True else f"; {attribute}={value}"
-    return str(attributes.get("name", "io")), text
+    return text

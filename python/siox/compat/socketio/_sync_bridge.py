@@ -164,7 +164,8 @@ class SyncBridge(Clients):
             session.closed = True
         else:
             for client in session.clients:
-                if self.claim(client):
+                # Of one whose connect handler may run the engine tells as well: then its lane goes on to it.
+                if client.state is not State.JOINING and self.claim(client):
                     self.leave(client, session.reason)
                     self.drop_client(client)
         self.drop_session(session)

@@ -140,9 +140,7 @@ class Clients(Lanes):
         sio.logger.info('received event "%s" from %s [%s]', name, client.id, client.namespace)
         self.engine.handler_started(client._key)
         act = partial(self._handle, client, name, values, ack_id)
-        if not sio.async_handlers:
-            self.lane(client.session).post(act)
-        elif sio.always_connect and self.lane(client.session).busy:  # its connect handler may run still
+        if sio.always_connect and self.lane(client.session).busy:  # its connect handler may run still
             self.lane(client.session).post(partial(self._handle_later, client, act))
         else:
             self.runner.post(act)
@@ -171,9 +169,7 @@ class Clients(Lanes):
             self._answers(client.session).post(partial(self._call_back, client, callback, values))
 
     def _answers(self, session: Session) -> Lane:
-        """Return where callbacks run: in turn with the handlers, or beside those, which may wait for them."""
-        if not self.sio.async_handlers:
-            return self.lane(session)
+        """Return where callbacks run: beside the handlers, which may wait for them."""
         work = self._work(session)
         if work.answers is None:
             work.answers = Lane(self.runner, self._lanes)
