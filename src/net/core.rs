@@ -316,9 +316,9 @@ impl Core {
 
     /// When to take a turn though nothing became readable.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut deadlines = vec![self.peek().poll_timeout(), self.hub.poll_timeout()];
-        self.with_idle_seats(|reactor| deadlines.push(reactor.poll_timeout()));
-        deadlines.into_iter().flatten().min()
+        let mut soonest = sooner(self.peek().poll_timeout(), self.hub.poll_timeout());
+        self.with_idle_seats(|reactor| soonest = sooner(soonest, reactor.poll_timeout()));
+        soonest
     }
 
     /// Whether nothing is connected any more, and everybody's end was told.
@@ -344,6 +344,10 @@ impl Core {
         }
         sums
     }
+}
+
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 /// A number that no other thread of this process has or had; never 0.

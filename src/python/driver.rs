@@ -122,8 +122,7 @@ impl Engine {
         }
         Self::run(slf, || {
             let now = this.now();
-            let deadline = this.core.peek().poll_timeout();
-            if deadline.is_some_and(|deadline| deadline <= now) {
+            if this.core.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 this.take_turn(now);
             } else {
                 this.take_batches(limits::FRONT_BUDGET);

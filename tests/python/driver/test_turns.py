@@ -7,6 +7,7 @@ import contextvars
 import functools
 import gc
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -127,6 +128,18 @@ async def test_a_handler_may_listen_and_the_answer_of_another_client_reaches_it(
 
     client = await join()
     assert await client.ask("open") == ["other"]
+
+
+async def test_what_fell_due_while_the_loop_stood_still_comes_though_nothing_else_does(
+    io: siox.Server, join: Join
+) -> None:
+    await join()
+    [socket] = io.sockets.values()
+    calls: list[Any] = []
+    socket.timeout(0.001).emit("silent", lambda *values: calls.append(values))
+    time.sleep(0.01)  # until the deadline has passed, before the turn that sends it
+    await eventually(lambda: len(calls) == 1)
+    assert isinstance(calls[0][0], siox.AckTimeoutError)
 
 
 async def test_a_handler_that_runs_the_loop_is_told_so_and_the_server_goes_on(
