@@ -290,16 +290,22 @@ async def test_one_server_after_the_other_takes_no_more_memory(monkeypatch: pyte
     monkeypatch.setattr(logging.getLogger("siox"), "disabled", True)
     ours = tracemalloc.Filter(True, os.path.join(os.path.dirname(siox.__file__), "*"))
 
-    async def rounds(count: int) -> int:
-        for _ in range(count):
-            await use(siox.Server())
+    def held() -> int:
         gc.collect()
         traces = tracemalloc.take_snapshot().filter_traces([ours])
         return sum(statistic.size for statistic in traces.statistics("filename"))
 
+    async def growth(servers: int) -> int:
+        before = held()
+        for _ in range(servers):
+            await use(siox.Server())
+        return held() - before
+
     tracemalloc.start()
     try:
-        before = await rounds(3)
-        assert await rounds(10) - before < 1024
+        await growth(3)
+        # What is kept once, a table of the loop's or the signature of a handler, comes in one of these; what
+        # each server leaves behind comes in all.
+        assert min([await growth(10) for _ in range(3)]) < 1024
     finally:
         tracemalloc.stop()
