@@ -18,6 +18,7 @@ if MODE == "gevent":
 import asyncio
 import functools
 import importlib
+import importlib.metadata
 import inspect
 import logging
 import os
@@ -37,8 +38,20 @@ MODES = {
 }
 ASYNC = MODES[MODE] in {"asgi", "aiohttp", "sanic", "tornado"}
 kind = socketio.AsyncServer if ASYNC else socketio.Server
-# A ping each second: Python's client, when it leaves, at times waits for the poll that is under way.
-sio: Any = kind(async_mode=MODES[MODE], cors_allowed_origins="*", namespaces=["/implied"], ping_interval=1)
+if "CONTRACT_RELEASE" in os.environ:
+    assert importlib.metadata.version("python-socketio") == os.environ["CONTRACT_RELEASE"]
+manager = None
+if "CONTRACT_REDIS" in os.environ:  # alone on its channel: what it does not find here is nowhere
+    redis_manager = socketio.AsyncRedisManager if ASYNC else socketio.RedisManager
+    manager = redis_manager(os.environ["CONTRACT_REDIS"], channel=f"contract-{PORT}")
+sio: Any = kind(
+    async_mode=MODES[MODE],
+    client_manager=manager,
+    cors_allowed_origins="*",
+    namespaces=["/implied"],
+    # Python's client, when it leaves, at times waits for the poll that is under way.
+    ping_interval=1,
+)
 if "CONTRACT_HOOK" in os.environ:  # has siox take the path that such a hook is called on
     send_packet = sio._send_packet
     sio._send_packet = lambda eio_sid, packet: send_packet(eio_sid, packet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -55,15 +56,19 @@ class Reader:
     async def rest(self, quiet: float = 0.3) -> list[str]:
         """Read until nothing more comes; give the texts."""
         loop = asyncio.get_running_loop()
-        try:
-            while True:
+        while True:
+            try:
                 async with asyncio.timeout(quiet):
                     part = await loop.sock_recv(self.socket, 65536)
-                if not part:
-                    break
-                self.input += part
-        except (TimeoutError, ConnectionError):
-            pass
+            except TimeoutError:
+                if select.select([self.socket], [], [], 0)[0]:
+                    continue  # the machine stood still: the time is up, and something has come
+                break
+            except ConnectionError:
+                break
+            if not part:
+                break
+            self.input += part
         texts = []
         while len(self.input) > 1:
             size, start = self.input[1], 2

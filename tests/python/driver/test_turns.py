@@ -137,7 +137,7 @@ async def test_what_fell_due_while_the_loop_stood_still_comes_though_nothing_els
     [socket] = io.sockets.values()
     calls: list[Any] = []
     socket.timeout(0.001).emit("silent", lambda *values: calls.append(values))
-    time.sleep(0.01)  # until the deadline has passed, before the turn that sends it
+    time.sleep(0.01)  # noqa: ASYNC251 - until the deadline has passed, before the turn that sends it
     await eventually(lambda: len(calls) == 1)
     assert isinstance(calls[0][0], siox.AckTimeoutError)
 

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import socketio
+
 from siox.compat.socketio._bridge import Bridge
 from siox.compat.socketio._clients import State
 from siox.compat.socketio._emission import Emission
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from siox.compat.socketio._clients import Client
 
 NOT_HERE = "sid is not connected to requested namespace"
+PRE_CONNECTS = hasattr(socketio.base_manager.BaseManager, "is_pre_connected")
+"""From 5.18 on a client whose connect handler runs is not yet connected; before, it is."""
+CONNECTED = frozenset({State.CONNECTED} if PRE_CONNECTS else {State.JOINING, State.CONNECTED})
 
 
 class FastManager(metaclass=Watched):
@@ -91,7 +96,7 @@ class FastManager(metaclass=Watched):
         if fast is None:
             return bool(super().is_connected(sid, namespace))  # type: ignore[misc]
         client = fast.client(namespace, sid)
-        return client is not None and client.state is State.CONNECTED
+        return client is not None and client.state in CONNECTED
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the sid of a connection in a namespace."""
