@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import select
 import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -53,21 +53,22 @@ class Reader:
         size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
         await asyncio.get_running_loop().sock_sendall(self.socket, b"\x81" + size + bytes(4) + data)
 
+    async def _next(self, quiet: float) -> bytes:
+        """Read what is next; nothing where the connection is over, or quiet for so long."""
+        try:
+            async with asyncio.timeout(quiet):
+                return await asyncio.get_running_loop().sock_recv(self.socket, 65536)
+        except TimeoutError:
+            # Where the machine stood still the time is up, and something has come.
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                return self.socket.recv(65536)
+        except ConnectionError:
+            pass
+        return b""
+
     async def rest(self, quiet: float = 0.3) -> list[str]:
         """Read until nothing more comes; give the texts."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                async with asyncio.timeout(quiet):
-                    part = await loop.sock_recv(self.socket, 65536)
-            except TimeoutError:
-                if select.select([self.socket], [], [], 0)[0]:
-                    continue  # the machine stood still: the time is up, and something has come
-                break
-            except ConnectionError:
-                break
-            if not part:
-                break
+        while part := await self._next(quiet):
             self.input += part
         texts = []
         while len(self.input) > 1:
